@@ -1,0 +1,374 @@
+//! x86-64 with AVX2, FMA and F16C.
+
+use core::arch::x86_64::{
+    __cpuid, __cpuid_count, __m128, __m128i, __m256, __m256i, _MM_FROUND_NO_EXC,
+    _MM_FROUND_TO_NEAREST_INT, _mm_add_epi32, _mm_cvtepi32_ps, _mm_cvtph_ps, _mm_fmadd_ps,
+    _mm_loadl_epi64, _mm_loadu_ps, _mm_loadu_si128, _mm_mul_ps, _mm_mullo_epi32, _mm_packs_epi16,
+    _mm_packs_epi32, _mm_storeu_ps, _mm_storeu_si128, _mm256_add_epi32 as add_i32, _mm256_add_ps,
+    _mm256_and_ps, _mm256_and_si256, _mm256_castsi256_ps, _mm256_castsi256_si128,
+    _mm256_cmpeq_epi8, _mm256_cvtph_ps, _mm256_cvtps_epi32, _mm256_cvtps_ph, _mm256_div_ps,
+    _mm256_extracti128_si256, _mm256_fmadd_ps, _mm256_hadd_epi32, _mm256_loadu_ps,
+    _mm256_loadu_si256, _mm256_madd_epi16, _mm256_maddubs_epi16, _mm256_max_ps, _mm256_min_ps,
+    _mm256_mul_ps, _mm256_mullo_epi32, _mm256_or_si256, _mm256_round_ps, _mm256_set_m128i,
+    _mm256_set1_epi8, _mm256_set1_epi16, _mm256_set1_epi32, _mm256_set1_epi64x, _mm256_set1_ps,
+    _mm256_setr_epi64x, _mm256_setzero_si256, _mm256_shuffle_epi8, _mm256_sign_epi8,
+    _mm256_slli_epi16, _mm256_slli_epi32, _mm256_srli_epi16, _mm256_storeu_ps, _mm256_sub_epi8,
+    _mm256_sub_ps, _xgetbv,
+};
+
+use super::{
+    QuantizedRows, float, float_operations,
+    lanes::{LANES, Lanes},
+    tile::{self, ROWS, Simd},
+};
+use crate::{quant::Matrix, workers::Columns};
+
+/// Whether processor and operating system have AVX2, FMA and F16C.
+pub fn is_available() -> bool {
+    const FMA: u32 = 1 << 12;
+    const XSAVE: u32 = 1 << 26 | 1 << 27;
+    const AVX: u32 = 1 << 28;
+    const F16C: u32 = 1 << 29;
+    const AVX2: u32 = 1 << 5;
+    const NEEDED: u32 = FMA | XSAVE | AVX | F16C;
+
+    #[target_feature(enable = "xsave")]
+    fn enabled_state() -> u64 {
+        // SAFETY: register 0 exists wherever xsave does.
+        unsafe { _xgetbv(0) }
+    }
+
+    if __cpuid(0).eax < 7
+        || __cpuid(1).ecx & NEEDED != NEEDED
+        || __cpuid_count(7, 0).ebx & AVX2 == 0
+    {
+        return false;
+    }
+    // SAFETY: xsave is there and enabled by the operating system: both bits were just read.
+    let state = unsafe { enabled_state() };
+    state & 0b110 == 0b110
+}
+
+/// Sixteen f32 in two registers. Used only below the entry points of this file.
+#[derive(Clone, Copy)]
+pub struct Avx2(__m256, __m256);
+
+impl Avx2 {
+    #[inline(always)]
+    fn zip(self, other: Self, f: impl Fn(__m256, __m256) -> __m256) -> Self {
+        Self(f(self.0, other.0), f(self.1, other.1))
+    }
+}
+
+/// One intrinsic on both registers.
+macro_rules! both {
+    ($a:expr, $b:expr, $intrinsic:ident) => {
+        // SAFETY: AVX2 is there, as the entry points of this file demand.
+        $a.zip($b, |a, b| unsafe { $intrinsic(a, b) })
+    };
+}
+
+#[allow(
+    clippy::cast_ptr_alignment,
+    reason = "loads and stores are the unaligned ones"
+)]
+impl Lanes for Avx2 {
+    #[inline(always)]
+    fn splat(x: f32) -> Self {
+        // SAFETY: AVX2 is there, as the entry points of this file demand.
+        let v = unsafe { _mm256_set1_ps(x) };
+        Self(v, v)
+    }
+    #[inline(always)]
+    fn load(x: &[f32; LANES]) -> Self {
+        // SAFETY: as above; 16 floats are readable.
+        unsafe {
+            Self(
+                _mm256_loadu_ps(x.as_ptr()),
+                _mm256_loadu_ps(x.as_ptr().add(8)),
+            )
+        }
+    }
+    #[inline(always)]
+    fn load_f16(x: &[u16; LANES]) -> Self {
+        let p = x.as_ptr().cast::<__m128i>();
+        // SAFETY: as above; 16 halves are readable.
+        unsafe {
+            Self(
+                _mm256_cvtph_ps(_mm_loadu_si128(p)),
+                _mm256_cvtph_ps(_mm_loadu_si128(p.add(1))),
+            )
+        }
+    }
+    #[inline(always)]
+    fn store(self, out: &mut [f32; LANES]) {
+        // SAFETY: as above; 16 floats are writable.
+        unsafe {
+            _mm256_storeu_ps(out.as_mut_ptr(), self.0);
+            _mm256_storeu_ps(out.as_mut_ptr().add(8), self.1);
+        }
+    }
+    #[inline(always)]
+    fn store_f16(self, out: &mut [u16; LANES]) {
+        let p = out.as_mut_ptr().cast::<__m128i>();
+        // SAFETY: as above; 16 halves are writable.
+        unsafe {
+            _mm_storeu_si128(p, _mm256_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(self.0));
+            _mm_storeu_si128(
+                p.add(1),
+                _mm256_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(self.1),
+            );
+        }
+    }
+    #[inline(always)]
+    fn add(self, other: Self) -> Self {
+        both!(self, other, _mm256_add_ps)
+    }
+    #[inline(always)]
+    fn sub(self, other: Self) -> Self {
+        both!(self, other, _mm256_sub_ps)
+    }
+    #[inline(always)]
+    fn mul(self, other: Self) -> Self {
+        both!(self, other, _mm256_mul_ps)
+    }
+    #[inline(always)]
+    fn div(self, other: Self) -> Self {
+        both!(self, other, _mm256_div_ps)
+    }
+    #[inline(always)]
+    fn max(self, other: Self) -> Self {
+        both!(self, other, _mm256_max_ps)
+    }
+    #[inline(always)]
+    fn min(self, other: Self) -> Self {
+        both!(self, other, _mm256_min_ps)
+    }
+    #[inline(always)]
+    fn fma(self, a: Self, b: Self) -> Self {
+        // SAFETY: FMA is there, as the entry points of this file demand.
+        unsafe {
+            Self(
+                _mm256_fmadd_ps(a.0, b.0, self.0),
+                _mm256_fmadd_ps(a.1, b.1, self.1),
+            )
+        }
+    }
+    #[inline(always)]
+    fn abs(self) -> Self {
+        // SAFETY: as above.
+        let magnitude = unsafe { _mm256_castsi256_ps(_mm256_set1_epi32(0x7FFF_FFFF)) };
+        both!(self, Self(magnitude, magnitude), _mm256_and_ps)
+    }
+    #[inline(always)]
+    fn round(self) -> Self {
+        const NEAREST: i32 = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
+        // SAFETY: as above.
+        unsafe {
+            Self(
+                _mm256_round_ps::<NEAREST>(self.0),
+                _mm256_round_ps::<NEAREST>(self.1),
+            )
+        }
+    }
+    #[inline(always)]
+    fn exp2i(self) -> Self {
+        let power = |n| {
+            // SAFETY: as above.
+            unsafe {
+                let biased = add_i32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
+                _mm256_castsi256_ps(_mm256_slli_epi32::<23>(biased))
+            }
+        };
+        Self(power(self.0), power(self.1))
+    }
+    #[inline(always)]
+    fn store_i8(self, out: &mut [i8; LANES]) {
+        // SAFETY: as above; 16 bytes are writable.
+        unsafe {
+            let pack =
+                |v| _mm_packs_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256::<1>(v));
+            let (a, b) = (_mm256_cvtps_epi32(self.0), _mm256_cvtps_epi32(self.1));
+            _mm_storeu_si128(out.as_mut_ptr().cast(), _mm_packs_epi16(pack(a), pack(b)));
+        }
+    }
+}
+
+/// Sums of the first 16 products of each row in the lower four lanes, of the others in the upper.
+#[inline(always)]
+unsafe fn halves(w: [__m256i; ROWS], x: __m256i) -> __m256i {
+    // SAFETY: AVX2 is there, as the entry points of this file demand. |w| <= 128 as u8 and |x| <= 127,
+    // so that a pair of products is at most 32512 and the 16-bit sums do not saturate.
+    unsafe {
+        let sums = w.map(|w| {
+            let pairs = _mm256_maddubs_epi16(_mm256_sign_epi8(w, w), _mm256_sign_epi8(x, w));
+            _mm256_madd_epi16(pairs, _mm256_set1_epi16(1))
+        });
+        let (a, b) = (
+            _mm256_hadd_epi32(sums[0], sums[1]),
+            _mm256_hadd_epi32(sums[2], sums[3]),
+        );
+        _mm256_hadd_epi32(a, b)
+    }
+}
+
+/// 32 bytes at a time.
+#[derive(Clone, Copy)]
+pub struct Bytes32;
+
+// SAFETY: the intrinsics need AVX2, FMA and F16C, which the caller vouches for.
+unsafe impl Simd for Bytes32 {
+    type Bytes = __m256i;
+    type I4 = __m128i;
+    type F4 = __m128;
+
+    #[inline(always)]
+    unsafe fn load(p: *const u8) -> __m256i {
+        // SAFETY: 32 bytes at `p` are the caller's promise.
+        unsafe { _mm256_loadu_si256(p.cast()) }
+    }
+    #[inline(always)]
+    unsafe fn nibbles(p: *const u8) -> __m256i {
+        // SAFETY: 16 bytes at `p` are the caller's promise.
+        unsafe {
+            let b = _mm_loadu_si128(p.cast());
+            let shifted = core::arch::x86_64::_mm_srli_epi16::<4>(b);
+            Self::and(_mm256_set_m128i(shifted, b), Self::splat(0x0F))
+        }
+    }
+    #[inline(always)]
+    unsafe fn nibbles_signed(p: *const u8, high: u32) -> __m256i {
+        // SAFETY: the caller's promise. Each byte looks at its own bit of the byte of `high` it got.
+        unsafe {
+            let spread = _mm256_setr_epi64x(
+                0,
+                0x0101_0101_0101_0101,
+                0x0202_0202_0202_0202,
+                0x0303_0303_0303_0303,
+            );
+            let own = _mm256_set1_epi64x(0x8040_2010_0804_0201_u64.cast_signed());
+            let bytes = _mm256_shuffle_epi8(_mm256_set1_epi32(high.cast_signed()), spread);
+            let clear = _mm256_cmpeq_epi8(_mm256_and_si256(bytes, own), _mm256_setzero_si256());
+            // For a nibble, 16 less is the upper four bits set.
+            Self::or(Self::nibbles(p), _mm256_and_si256(clear, Self::splat(0xF0)))
+        }
+    }
+    #[inline(always)]
+    unsafe fn splat(b: u8) -> __m256i {
+        // SAFETY: the caller's promise.
+        unsafe { _mm256_set1_epi8(b.cast_signed()) }
+    }
+    #[inline(always)]
+    unsafe fn and(a: __m256i, b: __m256i) -> __m256i {
+        // SAFETY: the caller's promise.
+        unsafe { _mm256_and_si256(a, b) }
+    }
+    #[inline(always)]
+    unsafe fn or(a: __m256i, b: __m256i) -> __m256i {
+        // SAFETY: the caller's promise.
+        unsafe { _mm256_or_si256(a, b) }
+    }
+    #[inline(always)]
+    unsafe fn sub(a: __m256i, b: __m256i) -> __m256i {
+        // SAFETY: the caller's promise.
+        unsafe { _mm256_sub_epi8(a, b) }
+    }
+    #[inline(always)]
+    unsafe fn shr<const N: i32>(a: __m256i) -> __m256i {
+        // SAFETY: the caller's promise.
+        unsafe { _mm256_srli_epi16::<N>(a) }
+    }
+    #[inline(always)]
+    unsafe fn shl<const N: i32>(a: __m256i) -> __m256i {
+        // SAFETY: the caller's promise.
+        unsafe { _mm256_slli_epi16::<N>(a) }
+    }
+    #[inline(always)]
+    unsafe fn dot(w: [__m256i; ROWS], x: __m256i) -> __m128i {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let halves = halves(w, x);
+            _mm_add_epi32(
+                _mm256_castsi256_si128(halves),
+                _mm256_extracti128_si256::<1>(halves),
+            )
+        }
+    }
+    #[inline(always)]
+    unsafe fn dot_scaled(
+        w: [__m256i; ROWS],
+        x: __m256i,
+        first: __m128i,
+        second: __m128i,
+    ) -> __m128i {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let halves = _mm256_mullo_epi32(halves(w, x), _mm256_set_m128i(second, first));
+            _mm_add_epi32(
+                _mm256_castsi256_si128(halves),
+                _mm256_extracti128_si256::<1>(halves),
+            )
+        }
+    }
+    #[inline(always)]
+    unsafe fn i4(v: [i32; 4]) -> __m128i {
+        // SAFETY: the caller's promise.
+        unsafe { _mm_loadu_si128(v.as_ptr().cast()) }
+    }
+    #[inline(always)]
+    unsafe fn mul_i4(a: __m128i, b: __m128i) -> __m128i {
+        // SAFETY: the caller's promise.
+        unsafe { _mm_mullo_epi32(a, b) }
+    }
+    #[inline(always)]
+    unsafe fn f4(v: [f32; 4]) -> __m128 {
+        // SAFETY: the caller's promise.
+        unsafe { _mm_loadu_ps(v.as_ptr()) }
+    }
+    #[inline(always)]
+    unsafe fn f4_from_f16(v: [u16; 4]) -> __m128 {
+        // SAFETY: the caller's promise.
+        unsafe { _mm_cvtph_ps(_mm_loadl_epi64(v.as_ptr().cast())) }
+    }
+    #[inline(always)]
+    unsafe fn to_f4(v: __m128i) -> __m128 {
+        // SAFETY: the caller's promise.
+        unsafe { _mm_cvtepi32_ps(v) }
+    }
+    #[inline(always)]
+    unsafe fn mul_f4(a: __m128, b: __m128) -> __m128 {
+        // SAFETY: the caller's promise.
+        unsafe { _mm_mul_ps(a, b) }
+    }
+    #[inline(always)]
+    unsafe fn fma_f4(acc: __m128, a: __m128, b: __m128) -> __m128 {
+        // SAFETY: the caller's promise.
+        unsafe { _mm_fmadd_ps(a, b, acc) }
+    }
+    #[inline(always)]
+    unsafe fn array(v: __m128) -> [f32; 4] {
+        let mut out = [0.0; 4];
+        // SAFETY: the caller's promise; four floats are writable.
+        unsafe { _mm_storeu_ps(out.as_mut_ptr(), v) };
+        out
+    }
+}
+
+/// Products with block formats.
+#[target_feature(enable = "avx2,fma,f16c")]
+pub fn matmul(matrix: &Matrix<'_>, x: &QuantizedRows<'_>, out: &mut Columns<'_>) {
+    // SAFETY: the features are enabled here.
+    unsafe { tile::matmul::<Bytes32>(matrix, x, out) }
+}
+
+/// The entry points: functions of [`float`] compiled with AVX2.
+macro_rules! entries {
+    ($($(#[$doc:meta])* fn $name:ident($($arg:ident: $type:ty),*);)*) => {
+        $($(#[$doc])*
+        #[target_feature(enable = "avx2,fma,f16c")]
+        pub fn $name($($arg: $type),*) {
+            float::$name::<Avx2>($($arg),*);
+        })*
+    };
+}
+float_operations!(entries);

@@ -1,0 +1,310 @@
+//! Norms, attention, activations, quantization: written once over [`Lanes`].
+
+use super::lanes::{LANES, Lanes};
+use crate::{
+    quant::{Format, GROUP, Matrix},
+    workers::Columns,
+};
+
+/// Splits `x` into whole vectors and what is left over.
+macro_rules! lanes {
+    ($x:expr) => {
+        $x.as_chunks::<LANES>()
+    };
+}
+
+/// `sum(a[i] * b[i])`.
+#[inline(always)]
+pub fn dot<L: Lanes>(a: &[f32], b: &[f32]) -> f32 {
+    let ((a, a_rest), (b, b_rest)) = (lanes!(a), lanes!(b));
+    let mut sum = L::splat(0.0);
+    for (a, b) in a.iter().zip(b) {
+        sum = sum.fma(L::load(a), L::load(b));
+    }
+    if !a_rest.is_empty() {
+        sum = sum.fma(L::load_partial(a_rest), L::load_partial(b_rest));
+    }
+    sum.sum()
+}
+
+/// `sum(a[i] * b[i])` with `b` in half precision.
+#[inline(always)]
+pub fn dot_f16<L: Lanes>(a: &[f32], b: &[u16]) -> f32 {
+    let ((a, a_rest), (b, b_rest)) = (lanes!(a), lanes!(b));
+    let mut sum = L::splat(0.0);
+    for (a, b) in a.iter().zip(b) {
+        sum = sum.fma(L::load(a), L::load_f16(b));
+    }
+    if !a_rest.is_empty() {
+        sum = sum.fma(L::load_partial(a_rest), L::load_f16(&padded(b_rest)));
+    }
+    sum.sum()
+}
+
+/// The product of a row stored as F32, F16 or BF16 (little-endian bytes) with `x`.
+#[inline(always)]
+pub fn dot_row<L: Lanes>(format: Format, row: &[u8], x: &[f32]) -> f32 {
+    let mut sum = L::splat(0.0);
+    let (x, x_rest) = lanes!(x);
+    if format == Format::F32 {
+        let (row, row_rest) = row.as_chunks::<{ 4 * LANES }>();
+        let weights = |bytes: &[u8; 4 * LANES]| -> [f32; LANES] {
+            core::array::from_fn(|i| {
+                f32::from_le_bytes([
+                    bytes[4 * i],
+                    bytes[4 * i + 1],
+                    bytes[4 * i + 2],
+                    bytes[4 * i + 3],
+                ])
+            })
+        };
+        for (w, x) in row.iter().zip(x) {
+            sum = sum.fma(L::load(&weights(w)), L::load(x));
+        }
+        if !x_rest.is_empty() {
+            let mut last = [0; 4 * LANES];
+            last[..row_rest.len()].copy_from_slice(row_rest);
+            sum = sum.fma(L::load(&weights(&last)), L::load_partial(x_rest));
+        }
+        return sum.sum();
+    }
+    let load = |bytes: &[u8; 2 * LANES]| {
+        let bits = core::array::from_fn(|i| u16::from_le_bytes([bytes[2 * i], bytes[2 * i + 1]]));
+        if format == Format::F16 {
+            L::load_f16(&bits)
+        } else {
+            L::load_bf16(&bits)
+        }
+    };
+    let (row, row_rest) = row.as_chunks::<{ 2 * LANES }>();
+    for (w, x) in row.iter().zip(x) {
+        sum = sum.fma(load(w), L::load(x));
+    }
+    if !x_rest.is_empty() {
+        let mut last = [0; 2 * LANES];
+        last[..row_rest.len()].copy_from_slice(row_rest);
+        sum = sum.fma(load(&last), L::load_partial(x_rest));
+    }
+    sum.sum()
+}
+
+/// `out[t][r] = matrix[r] . x[t]` for the columns `r` that `out` spans; `x`: `[rows, cols]`.
+#[inline(always)]
+pub fn matmul_float<L: Lanes>(matrix: &Matrix<'_>, x: &[f32], out: &mut Columns<'_>) {
+    for r in out.columns() {
+        let Some(row) = matrix.row(r) else { return };
+        for t in 0..out.rows() {
+            let x = &x[t * matrix.cols..][..matrix.cols];
+            out.store(t, r, &[dot_row::<L>(matrix.format, row, x)]);
+        }
+    }
+}
+
+fn padded(x: &[u16]) -> [u16; LANES] {
+    let mut all = [0; LANES];
+    all[..x.len()].copy_from_slice(x);
+    all
+}
+
+/// `out[i] = f(a[i], b[i])`, all of one length.
+#[inline(always)]
+fn map2<L: Lanes>(out: &mut [f32], a: &[f32], b: &[f32], f: impl Fn(L, L) -> L) {
+    let ((out, out_rest), (a, a_rest), (b, b_rest)) = (out.as_chunks_mut(), lanes!(a), lanes!(b));
+    for ((out, a), b) in out.iter_mut().zip(a).zip(b) {
+        f(L::load(a), L::load(b)).store(out);
+    }
+    f(L::load_partial(a_rest), L::load_partial(b_rest)).store_partial(out_rest);
+}
+
+/// `x[i] = f(x[i], b[i])`.
+#[inline(always)]
+fn update2<L: Lanes>(x: &mut [f32], b: &[f32], f: impl Fn(L, L) -> L) {
+    let ((x, x_rest), (b, b_rest)) = (x.as_chunks_mut(), lanes!(b));
+    for (x, b) in x.iter_mut().zip(b) {
+        f(L::load(x), L::load(b)).store(x);
+    }
+    f(L::load_partial(x_rest), L::load_partial(b_rest)).store_partial(x_rest);
+}
+
+/// `x += y`.
+#[inline(always)]
+pub fn add<L: Lanes>(x: &mut [f32], y: &[f32]) {
+    update2(x, y, L::add);
+}
+
+/// `out = x / sqrt(mean(x^2) + eps) * weight`: RMSNorm (Zhang and Sennrich, 2019).
+#[inline(always)]
+pub fn rms_norm<L: Lanes>(out: &mut [f32], x: &[f32], weight: &[f32], eps: f32) {
+    let mean = dot::<L>(x, x) / x.len() as f32;
+    let scale = L::splat(1.0 / libm::sqrtf(mean + eps));
+    map2(out, x, weight, |x: L, w| x.mul(scale).mul(w));
+}
+
+/// `e^x`, to about one unit in the last place; x below -87 gives `e^-87`, x above 88 `e^88`.
+///
+/// `e^x = 2^n e^r` with `n = round(x / ln 2)`, `|r| <= ln 2 / 2`, and the degree-6 polynomial of
+/// Cephes' `expf` for `e^r`.
+#[inline(always)]
+pub fn exp<L: Lanes>(x: L) -> L {
+    let x = x.max(L::splat(-87.0)).min(L::splat(88.0));
+    let n = x.mul(L::splat(core::f32::consts::LOG2_E)).round();
+    // ln 2 in two parts, the first short enough that n times it is exact.
+    let r = x
+        .fma(n, L::splat(-0.693_359_4))
+        .fma(n, L::splat(2.121_944_4e-4));
+    let mut p = L::splat(1.987_569_1e-4);
+    for c in [
+        1.398_199_9e-3,
+        8.333_452e-3,
+        4.166_579_6e-2,
+        0.166_666_66,
+        0.5,
+    ] {
+        p = L::splat(c).fma(p, r);
+    }
+    r.fma(p, r.mul(r)).add(L::splat(1.0)).mul(n.exp2i())
+}
+
+/// `gate = silu(gate) * up`, `silu(x) = x / (1 + e^-x)`: SwiGLU (Shazeer, 2020).
+#[inline(always)]
+pub fn swiglu<L: Lanes>(gate: &mut [f32], up: &[f32]) {
+    update2(gate, up, |g: L, u| {
+        let denominator = exp(L::splat(0.0).sub(g)).add(L::splat(1.0));
+        g.div(denominator).mul(u)
+    });
+}
+
+/// Rotates the pairs `(x[i], x[i + cos.len()])` by the angles whose cosines and sines are given
+/// (rotary embedding in the NEOX order; Su et al., 2021).
+#[inline(always)]
+pub fn rope<L: Lanes>(x: &mut [f32], cos: &[f32], sin: &[f32]) {
+    let half = cos.len();
+    let (low, high) = x.split_at_mut(half);
+    let ((low, low_rest), (high, high_rest)) = (low.as_chunks_mut(), high[..half].as_chunks_mut());
+    let ((cos, cos_rest), (sin, sin_rest)) = (lanes!(cos), lanes!(sin));
+    let rotate = |a: L, b: L, c: L, s: L| {
+        let zero = L::splat(0.0);
+        (a.mul(c).fma(zero.sub(b), s), b.mul(c).fma(a, s))
+    };
+    for (((low, high), c), s) in low.iter_mut().zip(high).zip(cos).zip(sin) {
+        let (a, b) = rotate(L::load(low), L::load(high), L::load(c), L::load(s));
+        a.store(low);
+        b.store(high);
+    }
+    let (a, b) = rotate(
+        L::load_partial(low_rest),
+        L::load_partial(high_rest),
+        L::load_partial(cos_rest),
+        L::load_partial(sin_rest),
+    );
+    a.store_partial(low_rest);
+    b.store_partial(high_rest);
+}
+
+/// Half-precision copy of `x`.
+#[inline(always)]
+pub fn to_f16<L: Lanes>(out: &mut [u16], x: &[f32]) {
+    let ((out, out_rest), (x, x_rest)) = (out.as_chunks_mut(), lanes!(x));
+    for (out, x) in out.iter_mut().zip(x) {
+        L::load(x).store_f16(out);
+    }
+    let mut last = [0; LANES];
+    L::load_partial(x_rest).store_f16(&mut last);
+    out_rest.copy_from_slice(&last[..out_rest.len()]);
+}
+
+/// Quantizes a row for products with block formats: see [`QuantizedRow`](crate::quant::QuantizedRow).
+///
+/// `d = max|x| / 127`, `q = round(x / d)`; a group of zeros has `d = 0`.
+#[inline(always)]
+pub fn quantize<L: Lanes>(x: &[f32], q: &mut [i8], d: &mut [f32], s: &mut [f32]) {
+    let (groups, q_groups) = (x.as_chunks::<GROUP>().0, q.as_chunks_mut::<GROUP>().0);
+    for (((x, q), d), s) in groups.iter().zip(q_groups).zip(d).zip(s) {
+        let (x, _) = lanes!(x);
+        let (a, b) = (L::load(&x[0]), L::load(&x[1]));
+        let largest = a.abs().max(b.abs()).largest();
+        *d = largest / 127.0;
+        // The division may round up or overflow for denormal scales: the clamp keeps q in range.
+        let inverse = L::splat(if largest > 0.0 { 127.0 / largest } else { 0.0 });
+        let bound = |v: L| {
+            v.mul(inverse)
+                .round()
+                .min(L::splat(127.0))
+                .max(L::splat(-127.0))
+        };
+        let (q, _) = q.as_chunks_mut();
+        bound(a).store_i8(&mut q[0]);
+        bound(b).store_i8(&mut q[1]);
+        let sum: i32 = q.iter().flatten().map(|&q| i32::from(q)).sum();
+        *s = *d * sum as f32;
+    }
+}
+
+/// Attention of one head at one position over the positions cached so far.
+///
+/// `q`: `[head_dim]`; `keys`, `values`: `[n, head_dim]` f16; `scores`: scratch `[n]`; `out`: `[head_dim]`.
+/// `out = softmax(q . keys^T * scale) values`; positions are taken in ascending order.
+#[inline(always)]
+pub fn attend<L: Lanes>(
+    out: &mut [f32],
+    q: &[f32],
+    keys: &[u16],
+    values: &[u16],
+    scores: &mut [f32],
+    scale: f32,
+) {
+    let head_dim = q.len();
+    for (score, key) in scores.iter_mut().zip(keys.chunks_exact(head_dim)) {
+        *score = dot_f16::<L>(q, key) * scale;
+    }
+    let mut largest = L::splat(f32::NEG_INFINITY);
+    for s in lanes!(scores).0 {
+        largest = largest.max(L::load(s));
+    }
+    let rest = lanes!(scores).1;
+    let largest = rest
+        .iter()
+        .fold(largest.largest(), |a, &b| if b > a { b } else { a });
+
+    let shift = L::splat(largest);
+    let mut sum = L::splat(0.0);
+    let (whole, rest) = scores.as_chunks_mut();
+    for s in whole {
+        let p = exp(L::load(s).sub(shift));
+        sum = sum.add(p);
+        p.store(s);
+    }
+    let p = exp(L::load_partial(rest).sub(shift));
+    p.store_partial(rest);
+    sum = sum.add(L::load_partial(rest));
+    let inverse = L::splat(1.0 / sum.sum());
+
+    // Four vectors of the output at a time, so that they stay in registers over all positions.
+    for (i, out) in out.chunks_mut(4 * LANES).enumerate() {
+        let at = i * 4 * LANES;
+        let mut acc = [L::splat(0.0); 4];
+        let whole = out.len() / LANES;
+        if whole == 4 {
+            for (p, value) in scores.iter().zip(values.chunks_exact(head_dim)) {
+                let (value, p) = (lanes!(value[at..at + 4 * LANES]).0, L::splat(*p));
+                for (acc, value) in acc.iter_mut().zip(value) {
+                    *acc = acc.fma(p, L::load_f16(value));
+                }
+            }
+        } else {
+            for (p, value) in scores.iter().zip(values.chunks_exact(head_dim)) {
+                let (value, rest) = lanes!(value[at..at + out.len()]);
+                let p = L::splat(*p);
+                for (acc, value) in acc.iter_mut().zip(value) {
+                    *acc = acc.fma(p, L::load_f16(value));
+                }
+                if !rest.is_empty() {
+                    acc[whole] = acc[whole].fma(p, L::load_f16(&padded(rest)));
+                }
+            }
+        }
+        for (acc, out) in acc.into_iter().zip(out.chunks_mut(LANES)) {
+            acc.mul(inverse).store_partial(out);
+        }
+    }
+}

@@ -1,0 +1,305 @@
+//! Where the arithmetic happens: one instruction set chosen once, the same bits from all.
+//!
+//! `scalar` and `lanes` are the specification. Products with block formats are sums of exact
+//! integers met in one order of float operations (`scalar::dot`); everything else is written once
+//! over sixteen lanes (`float`). The vector versions (`tile` with `neon` or `avx2`) repeat that
+//! order with wider registers, so a test may demand equality and a host predicts the glasses.
+//!
+//! | kernel    | products of int8       | needs                        |
+//! |-----------|------------------------|------------------------------|
+//! | `scalar`  | one by one             | nothing                      |
+//! | `neon`    | `smull`, `sadalp`      | any Armv8-A                  |
+//! | `dotprod` | `sdot`                 | Armv8.2-A with dotprod       |
+//! | `avx2`    | `vpmaddubsw`           | x86-64 with AVX2, FMA, F16C  |
+
+#![allow(
+    clippy::inline_always,
+    reason = "operations take on the target features of their entry point"
+)]
+
+#[cfg(target_arch = "x86_64")]
+#[allow(unsafe_code, reason = "intrinsics")]
+mod avx2;
+mod float;
+mod lanes;
+#[cfg(target_arch = "aarch64")]
+#[allow(unsafe_code, reason = "intrinsics")]
+mod neon;
+mod scalar;
+#[cfg(any(target_arch = "aarch64", target_arch = "x86_64"))]
+#[allow(unsafe_code, reason = "intrinsics and unaligned loads from blocks")]
+mod tile;
+
+#[cfg(test)]
+mod tests;
+
+use core::{fmt, str::FromStr};
+
+use crate::{
+    quant::{GROUP, Matrix, QuantizedRow},
+    workers::Columns,
+};
+
+/// An instruction set to compute with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Kernel {
+    /// Portable Rust: the specification of the others.
+    Scalar,
+    /// Armv8-A Advanced SIMD.
+    Neon,
+    /// Armv8.2-A Advanced SIMD with `sdot`.
+    Dotprod,
+    /// x86-64 AVX2 with FMA and F16C.
+    Avx2,
+}
+
+/// No such kernel, or not on this processor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Error {
+    /// The name is none of [`Kernel::ALL`].
+    Unknown,
+    /// This processor lacks the instructions.
+    Unavailable(Kernel),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown => {
+                f.write_str("no such kernel: it is one of scalar, neon, dotprod, avx2")
+            }
+            Self::Unavailable(kernel) => {
+                write!(f, "this processor cannot run kernel {kernel}; it can run")?;
+                for k in Kernel::ALL.into_iter().filter(|k| k.is_available()) {
+                    write!(f, " {k}")?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+impl core::error::Error for Error {}
+
+impl Kernel {
+    /// Slowest to fastest, on whichever machine has them.
+    pub const ALL: [Self; 4] = [Self::Scalar, Self::Neon, Self::Dotprod, Self::Avx2];
+
+    /// The fastest one of this processor.
+    pub fn detect() -> Self {
+        Self::ALL
+            .into_iter()
+            .rev()
+            .find(|k| k.is_available())
+            .unwrap_or(Self::Scalar)
+    }
+
+    /// Whether this processor can run it.
+    pub fn is_available(self) -> bool {
+        match self {
+            Self::Scalar => true,
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon => true,
+            #[cfg(target_arch = "aarch64")]
+            Self::Dotprod => neon::has_dotprod(),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => avx2::is_available(),
+            #[allow(
+                unreachable_patterns,
+                reason = "which kernels are left depends on the target"
+            )]
+            _ => false,
+        }
+    }
+
+    /// Its name, as on a command line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Scalar => "scalar",
+            Self::Neon => "neon",
+            Self::Dotprod => "dotprod",
+            Self::Avx2 => "avx2",
+        }
+    }
+}
+
+impl fmt::Display for Kernel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for Kernel {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self, Error> {
+        Self::ALL
+            .into_iter()
+            .find(|k| k.name() == name)
+            .ok_or(Error::Unknown)
+    }
+}
+
+/// Rows of quantized activations, `[rows, cols]`.
+#[derive(Clone, Copy, Debug)]
+pub struct QuantizedRows<'a> {
+    q: &'a [i8],
+    d: &'a [f32],
+    s: &'a [f32],
+    cols: usize,
+}
+
+impl<'a> QuantizedRows<'a> {
+    /// `q`: `[rows, cols]`; `d`, `s`: `[rows, cols / 32]`. Lengths that do not fit are cut to whole rows.
+    pub fn new(q: &'a [i8], d: &'a [f32], s: &'a [f32], cols: usize) -> Self {
+        let groups = cols / GROUP;
+        let whole = |len: usize, width: usize| len.checked_div(width).unwrap_or(0);
+        let rows = whole(q.len(), cols)
+            .min(whole(d.len(), groups))
+            .min(whole(s.len(), groups));
+        Self {
+            q: &q[..rows * cols],
+            d: &d[..rows * groups],
+            s: &s[..rows * groups],
+            cols,
+        }
+    }
+
+    /// Values in a row.
+    pub fn cols(&self) -> usize {
+        self.cols
+    }
+
+    /// How many rows.
+    pub fn rows(&self) -> usize {
+        self.q.len().checked_div(self.cols).unwrap_or(0)
+    }
+
+    /// Row `t`.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub fn row(&self, t: usize) -> QuantizedRow<'a> {
+        let groups = self.cols / GROUP;
+        QuantizedRow {
+            q: &self.q[t * self.cols..][..self.cols],
+            d: &self.d[t * groups..][..groups],
+            s: &self.s[t * groups..][..groups],
+        }
+    }
+}
+
+/// Rows of activations as both kinds of matrix take them.
+#[derive(Clone, Copy, Debug)]
+pub struct Activations<'a> {
+    /// `[rows, cols]`, for F32, F16 and BF16 matrices.
+    pub x: &'a [f32],
+    /// The same, for block formats.
+    pub quantized: QuantizedRows<'a>,
+}
+
+/// A kernel that this processor is known to have.
+#[derive(Clone, Copy, Debug)]
+pub struct Compute(Kernel);
+
+impl Compute {
+    /// Takes `kernel` into use.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if the processor lacks it.
+    pub fn new(kernel: Kernel) -> Result<Self, Error> {
+        if kernel.is_available() {
+            Ok(Self(kernel))
+        } else {
+            Err(Error::Unavailable(kernel))
+        }
+    }
+
+    /// Which one it is.
+    pub fn kernel(self) -> Kernel {
+        self.0
+    }
+
+    /// `out[t][r] = matrix[r] . x[t]` for the columns `r` that `out` spans, all rows `t`.
+    ///
+    /// # Panics
+    /// If `x` has fewer rows than `out`, or other columns than `matrix`.
+    pub fn matmul(self, matrix: &Matrix<'_>, x: &Activations<'_>, out: &mut Columns<'_>) {
+        if matrix.format.is_quantized() {
+            self.matmul_quantized(matrix, &x.quantized, out);
+        } else {
+            self.matmul_float(matrix, x.x, out);
+        }
+    }
+}
+
+/// The functions of [`float`] that every instruction set compiles for itself, by signature.
+macro_rules! float_operations {
+    ($define:ident) => {
+        $define! {
+            /// Products with F32, F16 and BF16 matrices: `out[t][r] = matrix[r] . x[t]`, `x` being `[rows, cols]`.
+            fn matmul_float(matrix: &Matrix<'_>, x: &[f32], out: &mut Columns<'_>);
+            /// `out = x / sqrt(mean(x^2) + eps) * weight`.
+            fn rms_norm(out: &mut [f32], x: &[f32], weight: &[f32], eps: f32);
+            /// `x += y`.
+            fn add(x: &mut [f32], y: &[f32]);
+            /// `gate = silu(gate) * up`.
+            fn swiglu(gate: &mut [f32], up: &[f32]);
+            /// Rotates the pairs `(x[i], x[i + cos.len()])`.
+            fn rope(x: &mut [f32], cos: &[f32], sin: &[f32]);
+            /// Half-precision copy of `x`.
+            fn to_f16(out: &mut [u16], x: &[f32]);
+            /// Quantizes whole groups of 32 of `x` into `q`, scales `d`, and `s = d * sum(q)`.
+            fn quantize(x: &[f32], q: &mut [i8], d: &mut [f32], s: &mut [f32]);
+            /// `out = softmax(q . keys^T * scale) values` for one head; `scores` is scratch, one a position.
+            fn attend(out: &mut [f32], q: &[f32], keys: &[u16], values: &[u16], scores: &mut [f32], scale: f32);
+        }
+    };
+}
+#[cfg(any(target_arch = "aarch64", target_arch = "x86_64"))]
+use float_operations;
+
+/// Methods of [`Compute`] that enter the chosen instruction set's version.
+macro_rules! dispatch {
+    ($($(#[$doc:meta])* fn $name:ident($($arg:ident: $type:ty),*);)*) => {
+        #[allow(unsafe_code, reason = "enters functions whose target features Compute::new has checked")]
+        impl Compute {
+            $($(#[$doc])*
+            pub fn $name(self, $($arg: $type),*) {
+                match self.0 {
+                    #[cfg(target_arch = "aarch64")]
+                    // SAFETY: Advanced SIMD is part of every aarch64 target that this crate builds for.
+                    Kernel::Neon | Kernel::Dotprod => unsafe { neon::$name($($arg),*) },
+                    #[cfg(target_arch = "x86_64")]
+                    // SAFETY: `Compute::new` found AVX2, FMA and F16C.
+                    Kernel::Avx2 => unsafe { avx2::$name($($arg),*) },
+                    _ => float::$name::<lanes::Scalar>($($arg),*),
+                }
+            })*
+        }
+    };
+}
+float_operations!(dispatch);
+
+#[allow(
+    unsafe_code,
+    reason = "enters functions whose target features Compute::new has checked"
+)]
+impl Compute {
+    fn matmul_quantized(self, matrix: &Matrix<'_>, x: &QuantizedRows<'_>, out: &mut Columns<'_>) {
+        match self.0 {
+            #[cfg(target_arch = "aarch64")]
+            // SAFETY: Advanced SIMD is part of every aarch64 target that this crate builds for.
+            Kernel::Neon => unsafe { neon::matmul_neon(matrix, x, out) },
+            #[cfg(target_arch = "aarch64")]
+            // SAFETY: `Compute::new` found the dot product instructions.
+            Kernel::Dotprod => unsafe { neon::matmul_dotprod(matrix, x, out) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: `Compute::new` found AVX2, FMA and F16C.
+            Kernel::Avx2 => unsafe { avx2::matmul(matrix, x, out) },
+            _ => scalar::matmul(matrix, x, out),
+        }
+    }
+}

@@ -1,0 +1,272 @@
+//! Every kernel equals the scalar one bit for bit, and the scalar one equals the dequantized product.
+
+use std::{vec, vec::Vec};
+
+use proptest::prelude::*;
+
+use super::{Activations, Compute, Kernel, QuantizedRows};
+use crate::{
+    quant::{Format, GROUP, Matrix},
+    workers::Columns,
+};
+
+fn kernels() -> impl Iterator<Item = Compute> {
+    Kernel::ALL.into_iter().filter_map(|k| Compute::new(k).ok())
+}
+
+fn scalar() -> Compute {
+    Compute::new(Kernel::Scalar).unwrap()
+}
+
+/// Bits, so that -0 and NaN count too.
+fn bits(x: &[f32]) -> Vec<u32> {
+    x.iter().map(|x| x.to_bits()).collect()
+}
+
+/// Random bytes make random weights, except that scales must not be NaN or absurd.
+fn tame_scales(format: Format, data: &mut [u8]) {
+    let scales: &[usize] = match format {
+        Format::Q8_0 | Format::Q4_0 | Format::Q5_0 | Format::F16 | Format::Bf16 => &[0],
+        Format::Q4K => &[0, 2],
+        Format::Q6K => &[208],
+        Format::F32 => &[2],
+    };
+    for block in data.chunks_exact_mut(format.block_bytes()) {
+        for &at in scales {
+            // Clears the top exponent bit: below 2 for f16 and, as the high half of an f32, likewise.
+            block[at + 1] &= 0xBF;
+        }
+    }
+}
+
+fn random_bytes(seed: u64, len: usize) -> Vec<u8> {
+    let mut state = seed | 1;
+    core::iter::repeat_with(|| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 24) as u8
+    })
+    .take(len)
+    .collect()
+}
+
+/// Values of every size from -2 to 2 times `scale`, with zeros and an outlier now and then.
+fn random_floats(seed: u64, len: usize, scale: f32) -> Vec<f32> {
+    random_bytes(seed, 2 * len)
+        .chunks_exact(2)
+        .map(|b| match b[0] {
+            0..8 => 0.0,
+            8 => scale * 100.0,
+            _ => (f32::from(b[0]) + f32::from(b[1]) / 256.0 - 128.0) / 64.0 * scale,
+        })
+        .collect()
+}
+
+struct Quantized {
+    q: Vec<i8>,
+    d: Vec<f32>,
+    s: Vec<f32>,
+    cols: usize,
+}
+
+impl Quantized {
+    fn new(compute: Compute, x: &[f32], cols: usize) -> Self {
+        let groups = x.len() / GROUP;
+        let mut this = Self {
+            q: vec![0; groups * GROUP],
+            d: vec![0.0; groups],
+            s: vec![0.0; groups],
+            cols,
+        };
+        compute.quantize(&x[..groups * GROUP], &mut this.q, &mut this.d, &mut this.s);
+        this
+    }
+    fn rows(&self) -> QuantizedRows<'_> {
+        QuantizedRows::new(&self.q, &self.d, &self.s, self.cols)
+    }
+}
+
+fn product(compute: Compute, matrix: &Matrix<'_>, x: &[f32]) -> Vec<f32> {
+    let tokens = x.len() / matrix.cols;
+    let quantized = Quantized::new(scalar(), x, matrix.cols);
+    let mut out = vec![0.0; tokens * matrix.rows];
+    let activations = Activations {
+        x,
+        quantized: quantized.rows(),
+    };
+    compute.matmul(
+        matrix,
+        &activations,
+        &mut Columns::all(&mut out, matrix.rows),
+    );
+    out
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn products_have_the_same_bits(
+        format in proptest::sample::select(Format::ALL.to_vec()),
+        rows in 1..23usize, blocks in 1..4usize, tokens in 1..7usize,
+        seed: u64, scale in -12..12i32,
+    ) {
+        let cols = if format.is_quantized() { blocks * format.block_len() } else { blocks * 29 };
+        let mut data = random_bytes(seed, rows * format.row_bytes(cols).unwrap());
+        tame_scales(format, &mut data);
+        let matrix = Matrix::new(format, rows, cols, &data).unwrap();
+        let x = random_floats(seed ^ 1, tokens * cols, 2f32.powi(scale));
+        let expected = product(scalar(), &matrix, &x);
+        for kernel in kernels() {
+            prop_assert_eq!(bits(&product(kernel, &matrix, &x)), bits(&expected), "{} {}", kernel.kernel(), format);
+        }
+    }
+
+    #[test]
+    fn products_are_the_dequantized_ones(
+        format in proptest::sample::select(Format::ALL.to_vec()), seed: u64,
+    ) {
+        let (rows, cols) = (5, 512);
+        let mut data = random_bytes(seed, rows * format.row_bytes(cols).unwrap());
+        tame_scales(format, &mut data);
+        let matrix = Matrix::new(format, rows, cols, &data).unwrap();
+        let x = random_floats(seed ^ 2, cols, 1.0);
+        // What the int8 activations stand for, so that only summation differs.
+        let quantized = Quantized::new(scalar(), &x, cols);
+        let seen: Vec<f64> = if format.is_quantized() {
+            (0..cols).map(|i| f64::from(quantized.d[i / GROUP]) * f64::from(quantized.q[i])).collect()
+        } else {
+            x.iter().map(|&x| f64::from(x)).collect()
+        };
+        let out = product(scalar(), &matrix, &x);
+        let mut row = vec![0.0; cols];
+        for (r, &out) in out.iter().enumerate() {
+            prop_assert!(matrix.dequantize_row(r, &mut row));
+            let exact: f64 = row.iter().zip(&seen).map(|(&w, x)| f64::from(w) * x).sum();
+            let size: f64 = row.iter().zip(&seen).map(|(&w, x)| (f64::from(w) * x).abs()).sum();
+            prop_assert!((f64::from(out) - exact).abs() <= 1e-5 * size, "{format}: {out} for {exact}");
+        }
+    }
+
+    #[test]
+    fn quantized_activations_have_the_same_bits(seed: u64, groups in 1..9usize, scale in -140..120i32) {
+        let x = random_floats(seed, groups * GROUP, 2f32.powi(scale));
+        let expected = Quantized::new(scalar(), &x, GROUP);
+        for kernel in kernels() {
+            let got = Quantized::new(kernel, &x, GROUP);
+            prop_assert_eq!(&got.q, &expected.q);
+            prop_assert_eq!(bits(&got.d), bits(&expected.d));
+            prop_assert_eq!(bits(&got.s), bits(&expected.s));
+        }
+        for (i, x) in x.iter().enumerate().filter(|_| scale > -120) {
+            let (q, d) = (f32::from(expected.q[i]), expected.d[i / GROUP]);
+            prop_assert!((q * d - x).abs() <= d * 0.5001, "{x} became {q} * {d}");
+        }
+    }
+
+    #[test]
+    fn float_operations_have_the_same_bits(seed: u64, len in 1..100usize, scale in -8..5i32) {
+        let scale = 2f32.powi(scale);
+        let (a, b) = (random_floats(seed, len, scale), random_floats(seed ^ 3, len, scale));
+        let run = |kernel: Compute| {
+            let mut out = vec![0.0; len];
+            kernel.rms_norm(&mut out, &a, &b, 1e-6);
+            let mut sum = a.clone();
+            kernel.add(&mut sum, &b);
+            let mut gated = a.clone();
+            kernel.swiglu(&mut gated, &b);
+            let mut rotated = random_floats(seed ^ 4, 2 * len, scale);
+            kernel.rope(&mut rotated, &a, &b);
+            let mut halves = vec![0; len];
+            kernel.to_f16(&mut halves, &a);
+            let halves: Vec<f32> = halves.into_iter().map(f32::from).collect();
+            [out, sum, gated, rotated, halves].map(|x| bits(&x))
+        };
+        for kernel in kernels() {
+            prop_assert_eq!(run(kernel), run(scalar()), "{}", kernel.kernel());
+        }
+    }
+
+    #[test]
+    fn attention_has_the_same_bits(seed: u64, head_dim in 1..150usize, positions in 1..70usize) {
+        let q = random_floats(seed, head_dim, 1.0);
+        let cache = random_floats(seed ^ 5, 2 * positions * head_dim, 0.5);
+        let mut halves = vec![0; cache.len()];
+        scalar().to_f16(&mut halves, &cache);
+        let (keys, values) = halves.split_at(positions * head_dim);
+        let scale = 1.0 / (head_dim as f32).sqrt();
+        let run = |kernel: Compute| {
+            let (mut out, mut scores) = (vec![0.0; head_dim], vec![0.0; positions]);
+            kernel.attend(&mut out, &q, keys, values, &mut scores, scale);
+            out
+        };
+        let expected = run(scalar());
+        for kernel in kernels() {
+            prop_assert_eq!(bits(&run(kernel)), bits(&expected), "{}", kernel.kernel());
+        }
+        // And it is attention.
+        let value = |x: u16| f64::from(half::f16::from_bits(x).to_f32());
+        let scores: Vec<f64> = keys
+            .chunks(head_dim)
+            .map(|k| k.iter().zip(&q).map(|(&k, &q)| value(k) * f64::from(q)).sum::<f64>() * f64::from(scale))
+            .collect();
+        let largest = scores.iter().fold(f64::MIN, |a, &b| a.max(b));
+        let weights: Vec<f64> = scores.iter().map(|s| (s - largest).exp()).collect();
+        let total: f64 = weights.iter().sum();
+        for d in 0..head_dim {
+            let exact: f64 =
+                weights.iter().zip(values.chunks(head_dim)).map(|(w, v)| w / total * value(v[d])).sum();
+            prop_assert!((f64::from(expected[d]) - exact).abs() < 1e-4 * (1.0 + exact.abs()));
+        }
+    }
+}
+
+#[test]
+fn exp_is_good_to_the_last_places() {
+    for i in -8600..8800 {
+        let x = i as f32 / 100.0;
+        let mut gate = [-x];
+        // silu(-x) * (-1 / x) = 1 / (1 + e^x)
+        scalar().swiglu(&mut gate, &[1.0]);
+        let exact = f64::from(-x) / (1.0 + f64::from(x).exp());
+        assert!(
+            (f64::from(gate[0]) - exact).abs() <= 4e-7 * exact.abs() + 1e-38,
+            "{x}: {} for {exact}",
+            gate[0]
+        );
+    }
+}
+
+#[test]
+fn a_matrix_whose_shape_was_changed_is_not_read_past_its_end() {
+    let x = random_floats(7, 2048, 1.0);
+    for kernel in kernels() {
+        for (format, rows, cols) in [
+            (Format::Q4_0, 4, 2048),
+            (Format::Q4_0, 400, 256),
+            (Format::Q8_0, 4, 256),
+            (Format::Q6K, 4, 96),
+        ] {
+            let data = random_bytes(8, 4 * Format::Q4_0.row_bytes(256).unwrap());
+            let mut matrix = Matrix::new(Format::Q4_0, 4, 256, &data).unwrap();
+            (matrix.format, matrix.rows, matrix.cols) = (format, rows, cols);
+            let read = std::panic::catch_unwind(|| product(kernel, &matrix, &x[..cols]));
+            assert!(
+                read.is_err(),
+                "{} {format} {rows} x {cols}",
+                kernel.kernel()
+            );
+        }
+    }
+}
+
+#[test]
+fn unknown_and_unavailable_kernels_are_refused() {
+    assert_eq!("mmx".parse::<Kernel>(), Err(super::Error::Unknown));
+    for kernel in Kernel::ALL {
+        assert_eq!(kernel.name().parse(), Ok(kernel));
+        assert_eq!(Compute::new(kernel).is_ok(), kernel.is_available());
+    }
+    assert!(Kernel::detect().is_available());
+}

@@ -1,0 +1,117 @@
+//! The block formats there are, by name and size.
+
+use core::fmt;
+
+use super::GROUP;
+
+/// How the weights of a tensor are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[repr(u8)]
+#[non_exhaustive]
+pub enum Format {
+    /// IEEE 754 single precision.
+    F32,
+    /// IEEE 754 half precision.
+    F16,
+    /// The upper half of an f32.
+    Bf16,
+    /// 32 int8 with an f16 scale.
+    Q8_0,
+    /// 32 4-bit integers offset by 8, with an f16 scale.
+    Q4_0,
+    /// 32 5-bit integers offset by 16, with an f16 scale.
+    Q5_0,
+    /// 256 4-bit integers; a 6-bit scale and minimum for each 32.
+    Q4K,
+    /// 256 6-bit integers offset by 32; an int8 scale for each 16.
+    Q6K,
+}
+
+impl Format {
+    /// Every supported format.
+    pub const ALL: [Self; 8] = [
+        Self::F32,
+        Self::F16,
+        Self::Bf16,
+        Self::Q8_0,
+        Self::Q4_0,
+        Self::Q5_0,
+        Self::Q4K,
+        Self::Q6K,
+    ];
+
+    /// The format that ggml numbers `ggml_type`, if it is supported.
+    pub fn from_ggml(ggml_type: u32) -> Option<Self> {
+        Self::ALL.into_iter().find(|f| f.ggml_type() == ggml_type)
+    }
+
+    /// ggml's number for this format, as stored in a GGUF tensor directory.
+    pub const fn ggml_type(self) -> u32 {
+        match self {
+            Self::F32 => 0,
+            Self::F16 => 1,
+            Self::Q4_0 => 2,
+            Self::Q5_0 => 6,
+            Self::Q8_0 => 8,
+            Self::Q4K => 12,
+            Self::Q6K => 14,
+            Self::Bf16 => 30,
+        }
+    }
+
+    /// Weights in a block.
+    pub const fn block_len(self) -> usize {
+        match self {
+            Self::F32 | Self::F16 | Self::Bf16 => 1,
+            Self::Q8_0 | Self::Q4_0 | Self::Q5_0 => GROUP,
+            Self::Q4K | Self::Q6K => 8 * GROUP,
+        }
+    }
+
+    /// Bytes of a block.
+    pub const fn block_bytes(self) -> usize {
+        match self {
+            Self::F32 => 4,
+            Self::F16 | Self::Bf16 => 2,
+            Self::Q8_0 => 2 + 32,
+            Self::Q4_0 => 2 + 16,
+            Self::Q5_0 => 2 + 4 + 16,
+            Self::Q4K => 2 + 2 + 12 + 128,
+            Self::Q6K => 128 + 64 + 16 + 2,
+        }
+    }
+
+    /// Bytes of a row of `cols` weights; `None` when `cols` is no whole number of blocks, or absurd.
+    pub fn row_bytes(self, cols: usize) -> Option<usize> {
+        if !cols.is_multiple_of(self.block_len()) {
+            return None;
+        }
+        (cols / self.block_len()).checked_mul(self.block_bytes())
+    }
+
+    /// Whether products with it take int8 activations (otherwise f32 ones).
+    pub const fn is_quantized(self) -> bool {
+        self.block_len() > 1
+    }
+
+    /// The name that ggml gives it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "F32",
+            Self::F16 => "F16",
+            Self::Bf16 => "BF16",
+            Self::Q8_0 => "Q8_0",
+            Self::Q4_0 => "Q4_0",
+            Self::Q5_0 => "Q5_0",
+            Self::Q4K => "Q4_K",
+            Self::Q6K => "Q6_K",
+        }
+    }
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}

@@ -1,0 +1,134 @@
+//! What the bits of each block format mean.
+
+use half::{bf16, f16};
+
+use super::{Format, GROUP};
+
+/// 32 weights of any quantized format: `weight[i] = d * scales[i / 16] * q[i] + min`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Group {
+    /// The integers.
+    pub q: [i8; GROUP],
+    /// Integer scale of each half; 1 where the format has none.
+    pub scales: [i32; 2],
+    /// The block's scale.
+    pub d: f32,
+    /// The group's offset; 0 where the format has none.
+    pub min: f32,
+}
+
+fn half_at(block: &[u8], at: usize) -> f32 {
+    f16::from_le_bytes([block[at], block[at + 1]]).to_f32()
+}
+
+/// The 6-bit scale and minimum of group `j` (0..8) out of a Q4_K superblock's 12 packed bytes.
+///
+/// Groups 0..4 keep theirs in the low six bits of bytes 0..8; those of groups 4..8 are split between
+/// the nibbles of bytes 8..12 and the two bits that groups 0..4 left free.
+pub(crate) fn scale_min_k4(packed: &[u8], j: usize) -> (u8, u8) {
+    if j < 4 {
+        (packed[j] & 63, packed[j + 4] & 63)
+    } else {
+        (
+            packed[j + 4] & 0x0F | packed[j - 4] >> 6 << 4,
+            packed[j + 4] >> 4 | packed[j] >> 6 << 4,
+        )
+    }
+}
+
+impl Format {
+    /// Group `g` (weights `32 g .. 32 g + 32`) of a row.
+    ///
+    /// # Panics
+    /// If the row does not hold that group, or the format is not a quantized one.
+    pub fn unpack(self, row: &[u8], g: usize) -> Group {
+        let groups = self.block_len() / GROUP;
+        assert!(groups > 0, "{self} is not a quantized format");
+        let start = g / groups * self.block_bytes();
+        let block = &row[start..start + self.block_bytes()];
+        let j = g % groups;
+        match self {
+            Self::Q8_0 => plain(half_at(block, 0), |i| block[2 + i] as i8),
+            Self::Q4_0 => plain(half_at(block, 0), |i| nibble(&block[2..], i) - 8),
+            Self::Q5_0 => {
+                let high = u32::from_le_bytes([block[2], block[3], block[4], block[5]]);
+                plain(half_at(block, 0), |i| {
+                    (nibble(&block[6..], i) | ((high >> i & 1) << 4) as i8) - 16
+                })
+            }
+            Self::Q4K => {
+                let (scale, min) = scale_min_k4(&block[4..16], j);
+                let quants = &block[16 + j / 2 * GROUP..];
+                Group {
+                    q: core::array::from_fn(|i| (quants[i] >> (j % 2 * 4) & 0x0F) as i8),
+                    scales: [i32::from(scale); 2],
+                    d: half_at(block, 0),
+                    min: -(half_at(block, 2) * f32::from(min)),
+                }
+            }
+            Self::Q6K => {
+                // Two halves of 128; in each, group k = j % 4 has its low nibbles in ql and its
+                // high bit pairs at bit 2 k of the 32 bytes of qh that all four groups share.
+                let (half, k) = (j / 4, j % 4);
+                let low = &block[half * 64 + k % 2 * GROUP..];
+                let high = &block[128 + half * 32..];
+                let scale = |i: usize| i32::from(block[192 + j * 2 + i] as i8);
+                Group {
+                    q: core::array::from_fn(|i| {
+                        let q = low[i] >> (k / 2 * 4) & 0x0F | (high[i] >> (2 * k) & 3) << 4;
+                        q as i8 - 32
+                    }),
+                    scales: [scale(0), scale(1)],
+                    d: half_at(block, 208),
+                    min: 0.0,
+                }
+            }
+            Self::F32 | Self::F16 | Self::Bf16 => unreachable!("asserted above"),
+        }
+    }
+
+    /// A row as f32. `row` holds `out.len()` weights.
+    pub(crate) fn dequantize(self, row: &[u8], out: &mut [f32]) {
+        match self {
+            Self::F32 => {
+                for (o, b) in out.iter_mut().zip(row.as_chunks::<4>().0) {
+                    *o = f32::from_le_bytes(*b);
+                }
+            }
+            Self::F16 => {
+                for (o, b) in out.iter_mut().zip(row.as_chunks::<2>().0) {
+                    *o = f16::from_le_bytes(*b).to_f32();
+                }
+            }
+            Self::Bf16 => {
+                for (o, b) in out.iter_mut().zip(row.as_chunks::<2>().0) {
+                    *o = bf16::from_le_bytes(*b).to_f32();
+                }
+            }
+            _ => {
+                for (g, out) in out.chunks_exact_mut(GROUP).enumerate() {
+                    let group = self.unpack(row, g);
+                    for (i, o) in out.iter_mut().enumerate() {
+                        let d = group.d * group.scales[i / 16] as f32;
+                        *o = d * f32::from(group.q[i]) + group.min;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A group with neither integer scales nor a minimum.
+fn plain(d: f32, q: impl Fn(usize) -> i8) -> Group {
+    Group {
+        q: core::array::from_fn(q),
+        scales: [1; 2],
+        d,
+        min: 0.0,
+    }
+}
+
+/// Value `i` of 16 bytes that keep values 0..16 in their low nibbles and 16..32 in their high ones.
+fn nibble(bytes: &[u8], i: usize) -> i8 {
+    (bytes[i % 16] >> (i / 16 * 4) & 0x0F) as i8
+}
