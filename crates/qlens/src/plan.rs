@@ -1,0 +1,232 @@
+//! The memory plan: what every section of a session needs, to the byte, before any of it exists.
+//!
+//! The plan depends on the model's shape and on [`Limits`], never on its weights, so it is made on a
+//! host for a board that is not there yet, and again at boot.
+
+use core::fmt;
+
+use crate::{
+    cache::{KvCache, KvType},
+    model::{Config, Layer},
+    quant::GROUP,
+    tokenizer::SCRATCH_BYTES,
+};
+
+/// What a session is to hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Limits {
+    /// Tokens of prompts and answers together.
+    pub context: usize,
+    /// Prompt tokens that go through the model at once; more is faster, and takes more scratch.
+    pub batch: usize,
+    /// How the KV cache is stored.
+    pub kv: KvType,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            context: 2048,
+            batch: 32,
+            kv: KvType::F16,
+        }
+    }
+}
+
+/// A part of the arena.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Section {
+    /// What it holds.
+    pub name: &'static str,
+    /// Its size, a multiple of [`Plan::ALIGN`].
+    pub bytes: usize,
+}
+
+/// Why there is no plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Error {
+    /// A context of no tokens, or longer than the model was trained for.
+    Context {
+        /// Tokens asked for.
+        found: usize,
+        /// Tokens that the model was trained for.
+        most: usize,
+    },
+    /// A batch of no tokens.
+    Batch,
+    /// More bytes than an address can count.
+    TooLarge,
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Context { found, most } => {
+                write!(
+                    f,
+                    "a context of {found} tokens is not possible: this model takes 1 to {most}"
+                )
+            }
+            Self::Batch => f.write_str("a batch of 0 tokens is not possible: it takes 1 or more"),
+            Self::TooLarge => f.write_str("this context takes more memory than can be addressed"),
+        }
+    }
+}
+
+impl core::error::Error for Error {}
+
+/// Elements of each array in the arena.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Sizes {
+    pub batch: usize,
+    pub layers: usize,
+    pub tokenizer: usize,
+    pub kv: usize,
+    pub embd: usize,
+    pub q: usize,
+    pub kv_rows: usize,
+    pub ff: usize,
+    pub quantized: usize,
+    pub angles: usize,
+    pub frequencies: usize,
+    pub scores: usize,
+    pub vocab: usize,
+    pub context: usize,
+}
+
+/// Sections of a session's arena and their sizes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Plan {
+    limits: Limits,
+    sizes: Sizes,
+    sections: [Section; 7],
+    total: usize,
+}
+
+impl Plan {
+    /// Alignment of every section, in bytes: a cache line.
+    pub const ALIGN: usize = 64;
+
+    /// Plans a session of a model of this shape.
+    ///
+    /// # Errors
+    /// The limits are impossible for the model, or for this machine's addresses.
+    pub fn new(config: &Config, limits: &Limits) -> Result<Self, Error> {
+        let (context, batch) = (limits.context, limits.batch.min(limits.context));
+        if context == 0 || context > config.n_ctx_train {
+            return Err(Error::Context {
+                found: context,
+                most: config.n_ctx_train,
+            });
+        }
+        if batch == 0 {
+            return Err(Error::Batch);
+        }
+        let times = |a: usize, b: usize| a.checked_mul(b).ok_or(Error::TooLarge);
+        let widest = config
+            .n_embd
+            .max(config.q_width())
+            .max(config.n_ff)
+            .next_multiple_of(GROUP);
+        let sizes = Sizes {
+            batch,
+            layers: config.n_layer,
+            tokenizer: config.tokenizer_bytes,
+            kv: KvCache::elements(config, context).ok_or(Error::TooLarge)?,
+            embd: times(batch, config.n_embd)?,
+            q: times(batch, config.q_width())?,
+            kv_rows: times(batch, config.kv_width())?,
+            ff: times(batch, config.n_ff)?,
+            quantized: times(batch, widest)?,
+            angles: times(batch, config.n_rot / 2)?,
+            frequencies: config.n_rot / 2,
+            scores: times(config.n_head, context)?,
+            vocab: config.n_vocab,
+            context,
+        };
+        let s = &sizes;
+        let f32s = |counts: &[usize]| section(counts, size_of::<f32>());
+        let groups = s.quantized / GROUP;
+        let sections = [
+            ("kv cache", section(&[s.kv, s.kv], 2)),
+            (
+                "activations",
+                f32s(&[s.embd, s.embd, s.q, s.q, s.kv_rows, s.kv_rows, s.ff, s.ff]),
+            ),
+            (
+                "int8 activations",
+                add(section(&[s.quantized], 1), f32s(&[groups, groups])),
+            ),
+            (
+                "attention",
+                add(
+                    f32s(&[s.scores, s.angles, s.angles]),
+                    section(&[s.frequencies], 8),
+                ),
+            ),
+            ("logits and sampler", f32s(&[s.vocab, s.vocab])),
+            ("tokenizer", section(&[s.tokenizer, SCRATCH_BYTES], 1)),
+            (
+                "tokens and tensor table",
+                add(f32s(&[s.context]), section(&[s.layers], size_of::<Layer>())),
+            ),
+        ];
+        let mut plan = Self {
+            limits: *limits,
+            sizes,
+            sections: [Section { name: "", bytes: 0 }; 7],
+            total: Self::ALIGN - 1,
+        };
+        for (section, (name, bytes)) in plan.sections.iter_mut().zip(sections) {
+            let bytes = bytes.ok_or(Error::TooLarge)?;
+            *section = Section { name, bytes };
+            plan.total = plan.total.checked_add(bytes).ok_or(Error::TooLarge)?;
+        }
+        Ok(plan)
+    }
+
+    /// The arena's parts. Their sum and the slack for alignment make [`total`](Self::total).
+    pub fn sections(&self) -> &[Section] {
+        &self.sections
+    }
+
+    /// Bytes of the arena, wherever it lies: room to align it is included.
+    pub fn total(&self) -> usize {
+        self.total
+    }
+
+    /// Alignment of the sections, in bytes.
+    pub fn align(&self) -> usize {
+        Self::ALIGN
+    }
+
+    /// What the session will hold.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    pub(crate) fn sizes(&self) -> &Sizes {
+        &self.sizes
+    }
+}
+
+fn add(a: Option<usize>, b: Option<usize>) -> Option<usize> {
+    a?.checked_add(b?)
+}
+
+/// Bytes of arrays of `size`-byte elements, each aligned.
+fn section(counts: &[usize], size: usize) -> Option<usize> {
+    counts.iter().try_fold(0_usize, |sum, &count| {
+        sum.checked_add(array_bytes(count, size)?)
+    })
+}
+
+/// Bytes that an array takes in the arena.
+pub(crate) fn array_bytes(count: usize, size: usize) -> Option<usize> {
+    count
+        .checked_mul(size)?
+        .checked_next_multiple_of(Plan::ALIGN)
+}

@@ -1,0 +1,131 @@
+//! Every task runs once, whatever the helpers do.
+
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    vec,
+    vec::Vec,
+};
+
+use super::{Inline, Workers, for_each_columns, for_each_head};
+
+fn every_task_runs_once(workers: &dyn Workers) {
+    for tasks in [0, 1, 2, 3, 17, 1000] {
+        let counts: Vec<AtomicUsize> = (0..tasks).map(|_| AtomicUsize::new(0)).collect();
+        workers.run(tasks, &|i| {
+            counts[i].fetch_add(1, Ordering::Relaxed);
+        });
+        assert!(counts.iter().all(|c| c.load(Ordering::Relaxed) == 1));
+    }
+}
+
+#[test]
+fn inline_runs_every_task_once() {
+    every_task_runs_once(&Inline);
+}
+
+#[test]
+fn columns_cover_the_whole_once() {
+    let (mut a, mut b) = (vec![0.0; 3 * 50], vec![0.0; 2 * 7]);
+    for_each_columns(&Inline, [(&mut a, 50), (&mut b, 7)], 16, |_, part| {
+        for t in 0..part.rows() {
+            part.row(t).iter_mut().for_each(|x| *x += 1.0);
+        }
+    });
+    assert!(
+        a.iter()
+            .chain(&b)
+            .all(|x: &f32| x.to_bits() == 1f32.to_bits())
+    );
+}
+
+#[test]
+fn heads_have_their_own_scratch() {
+    let (mut out, mut scratch) = (vec![0.0; 2 * 12], vec![0.0; 3 * 5]);
+    for_each_head(
+        &Inline,
+        (&mut out, 12),
+        4,
+        (&mut scratch, 5),
+        |head, part, scratch| {
+            scratch.fill(head as f32);
+            for t in 0..part.rows() {
+                part.row(t).fill(scratch[4]);
+            }
+        },
+    );
+    assert_eq!(out[..12], [0., 0., 0., 0., 1., 1., 1., 1., 2., 2., 2., 2.]);
+}
+
+#[cfg(feature = "std")]
+mod threads {
+    use super::super::Threads;
+    use super::*;
+
+    #[test]
+    fn threads_run_every_task_once() {
+        let threads = Threads::new(4);
+        for _ in 0..200 {
+            every_task_runs_once(&threads);
+        }
+    }
+
+    #[test]
+    fn helpers_wake_from_sleep() {
+        let threads = Threads::new(3);
+        for _ in 0..20 {
+            std::thread::sleep(std::time::Duration::from_millis(2));
+            every_task_runs_once(&threads);
+        }
+    }
+
+    #[test]
+    fn a_job_inside_a_job_runs() {
+        let threads = Threads::new(3);
+        let count = AtomicUsize::new(0);
+        let inner = |_| {
+            count.fetch_add(1, Ordering::Relaxed);
+        };
+        threads.run(8, &|_| threads.run(8, &inner));
+        assert_eq!(count.into_inner(), 64);
+    }
+
+    #[test]
+    fn callers_on_several_threads_do_not_mix() {
+        let threads = Threads::new(2);
+        std::thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| (0..50).for_each(|_| every_task_runs_once(&threads)));
+            }
+        });
+    }
+    #[test]
+    fn a_panic_of_the_caller_waits_for_the_helpers_and_the_pool_goes_on() {
+        let threads = Threads::new(3);
+        let caller = std::thread::current().id();
+        for _ in 0..50 {
+            let (running, ended) = (AtomicUsize::new(0), AtomicUsize::new(0));
+            let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                threads.run(64, &|_| {
+                    if std::thread::current().id() == caller {
+                        // Not before a helper is in the middle of a task of the same job.
+                        while running.load(Ordering::SeqCst) == 0 {
+                            std::thread::yield_now();
+                        }
+                        std::panic::resume_unwind(std::boxed::Box::new(()));
+                    }
+                    running.fetch_add(1, Ordering::SeqCst);
+                    std::thread::sleep(std::time::Duration::from_micros(200));
+                    ended.fetch_add(1, Ordering::SeqCst);
+                });
+            }));
+            assert!(result.is_err());
+            let begun = running.load(Ordering::SeqCst);
+            assert_eq!(
+                ended.load(Ordering::SeqCst),
+                begun,
+                "a task outlived its job"
+            );
+            every_task_runs_once(&threads);
+        }
+    }
+}
