@@ -1,0 +1,163 @@
+//! Logits and greedy continuations against the f32 reference, and the same bits from every set-up.
+
+mod support;
+
+use qlens::{
+    kernel::Kernel,
+    sampler::Sampler,
+    workers::{Inline, Workers},
+};
+use support::{Aligned, Setup, all_logits, data, golden, with_session};
+
+fn log_softmax(logits: &[f32]) -> Vec<f64> {
+    let largest = logits.iter().fold(f64::MIN, |a, &b| a.max(f64::from(b)));
+    let sum: f64 = logits.iter().map(|&l| (f64::from(l) - largest).exp()).sum();
+    logits
+        .iter()
+        .map(|&l| f64::from(l) - largest - sum.ln())
+        .collect()
+}
+
+/// Mean KL divergence of `found` from `exact` over all positions.
+fn mean_kl(exact: &[f32], found: &[f32], n_vocab: usize) -> f64 {
+    assert_eq!(exact.len(), found.len());
+    let rows = exact.chunks(n_vocab).zip(found.chunks(n_vocab));
+    let kl = rows.map(|(exact, found)| -> f64 {
+        let (p, q) = (log_softmax(exact), log_softmax(found));
+        p.iter().zip(&q).map(|(p, q)| p.exp() * (p - q)).sum()
+    });
+    kl.sum::<f64>() / (exact.len() / n_vocab) as f64
+}
+
+#[test]
+fn logits_are_the_references() {
+    for (file, golden) in golden() {
+        let model = Aligned::read(&file);
+        let floor = if file.contains("f16") { 2e-5 } else { 3e-4 };
+        let exact: Vec<f32> = std::fs::read(data(&format!(
+            "reference/{}.f32",
+            file.trim_end_matches(".gguf")
+        )))
+        .unwrap()
+        .chunks(4)
+        .map(|b| f32::from_le_bytes(b.try_into().unwrap()))
+        .collect();
+        with_session(&model, Setup::default(), &Inline, |mut session| {
+            let n_vocab = session.tokenizer().n_vocab();
+            let mut exact = exact.as_slice();
+            for (i, case) in golden.cases.iter().enumerate() {
+                let (here, rest) = exact.split_at(case.tokens.len() * n_vocab);
+                exact = rest;
+                let kl = mean_kl(here, &all_logits(&mut session, &case.tokens), n_vocab);
+                let bound = (1.5 * case.llama_cpp_mean_kl).max(floor);
+                assert!(
+                    kl <= bound,
+                    "{file} case {i}: mean KL {kl:.2e} is above {bound:.2e}"
+                );
+            }
+            assert!(exact.is_empty());
+        });
+    }
+}
+
+#[test]
+fn greedy_continuations_are_the_references() {
+    for (file, golden) in golden() {
+        let model = Aligned::read(&file);
+        let margin = if file.contains("f16") { 0.02 } else { 0.35 };
+        // Past a close call the two may part ways.
+        let sure = golden
+            .greedy_margin
+            .iter()
+            .take_while(|&&m| m >= margin)
+            .count();
+        let found = with_session(&model, Setup::default(), &Inline, |mut session| {
+            session.feed_tokens(&golden.cases[1].tokens).unwrap();
+            session.set_max_tokens(Some(golden.greedy_after_case_1.len()));
+            let (mut sampler, mut found) = (Sampler::greedy(), Vec::new());
+            while let Some(piece) = session.next(&mut sampler, &mut ()).unwrap() {
+                found.extend(piece.token);
+            }
+            found
+        });
+        let n = sure.min(found.len());
+        assert_eq!(found[..n], golden.greedy_after_case_1[..n], "{file}");
+    }
+}
+
+/// Logits of the longest case, as bits.
+fn bits(model: &[u8], tokens: &[u32], setup: Setup, workers: &dyn Workers) -> Vec<u32> {
+    with_session(model, setup, workers, |mut session| {
+        all_logits(&mut session, tokens)
+            .into_iter()
+            .map(f32::to_bits)
+            .collect()
+    })
+}
+
+/// 64-bit FNV-1a of the logits of each file's longest case: the same on every machine.
+const FINGERPRINTS: [(&str, u64); 4] = [
+    ("qwen2-f16.gguf", 0xc5f8_69c3_2963_6d7e),
+    ("qwen2-q4_0.gguf", 0x4bf9_bebb_f1a1_6a9f),
+    ("qwen2-q4_k_m.gguf", 0x9300_3016_4910_d5af),
+    ("qwen2-q8_0.gguf", 0xba47_4540_6470_f681),
+];
+
+fn fingerprint(bits: &[u32]) -> u64 {
+    let bytes = bits.iter().flat_map(|b| b.to_le_bytes());
+    bytes.fold(0xCBF2_9CE4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3)
+    })
+}
+
+#[test]
+fn kernels_threads_and_batches_do_not_change_a_bit() {
+    let kernels: Vec<Kernel> = Kernel::ALL
+        .into_iter()
+        .filter(|k| k.is_available())
+        .collect();
+    #[cfg(feature = "std")]
+    let two = qlens::workers::Threads::new(2);
+    for (file, golden) in golden() {
+        let model = Aligned::read(&file);
+        let tokens = &golden.cases[2].tokens;
+        let expected = bits(
+            &model,
+            tokens,
+            Setup {
+                kernel: Kernel::Scalar,
+                batch: 1,
+                context: 64,
+            },
+            &Inline,
+        );
+        let (_, known) = FINGERPRINTS
+            .into_iter()
+            .find(|(name, _)| *name == file)
+            .unwrap();
+        assert_eq!(
+            fingerprint(&expected),
+            known,
+            "{file}: {:#018x}",
+            fingerprint(&expected)
+        );
+        for &kernel in &kernels {
+            for batch in [1, 7, 64] {
+                let setup = Setup {
+                    kernel,
+                    batch,
+                    context: 64,
+                };
+                assert!(
+                    bits(&model, tokens, setup, &Inline) == expected,
+                    "{file} {setup:?}"
+                );
+                #[cfg(feature = "std")]
+                assert!(
+                    bits(&model, tokens, setup, &two) == expected,
+                    "{file} {setup:?}, two threads"
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! After `Session::new` nothing is allocated, on any path, errors included.
+
+mod support;
+
+use std::{
+    alloc::{GlobalAlloc, Layout, System},
+    cell::Cell,
+};
+
+use qlens::{
+    chat::Chat,
+    model::Model,
+    plan::{Limits, Plan},
+    sampler::{Sampler, SamplerConfig},
+    session::{Interrupt, Progress, Session},
+    tokenizer::Special,
+    workers::Inline,
+};
+
+thread_local! {
+    static FORBIDDEN: Cell<bool> = const { Cell::new(false) };
+    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
+}
+
+struct Watched;
+
+// SAFETY: every call goes to the system's allocator; counting beside it touches no memory of others.
+unsafe impl GlobalAlloc for Watched {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        if FORBIDDEN.get() {
+            ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+        }
+        // SAFETY: the caller's promise.
+        unsafe { System.alloc(layout) }
+    }
+    unsafe fn dealloc(&self, p: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promise.
+        unsafe { System.dealloc(p, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Watched = Watched;
+
+fn answer(session: &mut Session<'_, '_, '_>, sampler: &mut Sampler) -> usize {
+    let mut tokens = 0;
+    while let Ok(Some(_)) = session.next(sampler, &mut ()) {
+        tokens += 1;
+    }
+    tokens
+}
+
+#[test]
+fn nothing_is_allocated_after_session_new() {
+    // The allocator notices what it is there for.
+    FORBIDDEN.set(true);
+    drop(std::hint::black_box(vec![1_u8]));
+    FORBIDDEN.set(false);
+    assert_eq!(ALLOCATIONS.replace(0), 1);
+
+    let bytes = support::Aligned::read("qwen2-q4_k_m.gguf");
+    let model = Model::parse(&bytes).unwrap();
+    let plan = Plan::new(
+        model.config(),
+        &Limits {
+            context: 128,
+            batch: 16,
+            ..Limits::default()
+        },
+    )
+    .unwrap();
+    let mut arena = vec![0; plan.total()];
+    let config = SamplerConfig {
+        temperature: 0.8,
+        top_k: 40,
+        top_p: 0.9,
+        min_p: 0.05,
+        repetition_penalty: 1.1,
+        ..SamplerConfig::default()
+    };
+    let mut sampler = Sampler::new(config).unwrap();
+    let mut session = Session::new(&model, &plan, &mut arena, &Inline).unwrap();
+
+    FORBIDDEN.set(true);
+    session.set_max_tokens(Some(20));
+    let chat = Chat::new()
+        .system("Be brief.")
+        .user("cafe\u{301} \u{4f60}\u{597d}");
+    let fed = session.feed(&chat).is_ok();
+    let answered = answer(&mut session, &mut sampler);
+    session.clear();
+    let too_long = session
+        .feed_text(include_str!("no_heap.rs"), Special::Parse)
+        .is_err();
+    let out_of_range = session.feed_tokens(&[1 << 30]).is_err();
+    let again = session.feed_tokens(&[1, 2, 3]).is_ok();
+    let mut visited = 0;
+    let logits = session.logits(&mut (), &mut |_, _| visited += 1).is_ok();
+    session.clear();
+    let refed = session.feed_tokens(&[4, 5, 6]).is_ok();
+    let mut cancel = |_: Progress| Some(Interrupt::Cancelled);
+    let cancelled = session.next(&mut sampler, &mut cancel) == Ok(None);
+    FORBIDDEN.set(false);
+
+    assert!(
+        fed && answered > 0
+            && too_long
+            && out_of_range
+            && again
+            && logits
+            && visited == 3
+            && refed
+            && cancelled
+    );
+    assert_eq!(ALLOCATIONS.get(), 0, "allocations after Session::new");
+}

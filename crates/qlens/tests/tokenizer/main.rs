@@ -1,0 +1,71 @@
+//! The tokenizer against the reference's own results on the vocabulary of Qwen2.5 (`qwen`), on words
+//! of no natural length (`words`), and on vocabularies that are made up, some of them to do harm
+//! (`made_up`).
+
+mod made_up;
+mod qwen;
+mod words;
+
+use std::io::Read as _;
+use std::sync::LazyLock;
+
+use qlens::gguf::Gguf;
+use qlens::tokenizer::{
+    EncodeError, MAX_PIECE_BYTES, SCRATCH_BYTES, Special, Tokenizer, Utf8Stream,
+};
+
+/// The vocabulary of Qwen2.5; `data/tokenizer-README.md` says how it was cut from a model.
+static QWEN: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    let packed = include_bytes!("../data/tokenizer/qwen2.5-vocabulary.gguf.zst");
+    let mut file = Vec::new();
+    ruzstd::decoding::StreamingDecoder::new(&packed[..])
+        .expect("the vocabulary is zstd")
+        .read_to_end(&mut file)
+        .expect("the vocabulary is whole");
+    file
+});
+
+/// Its index, for the tests that do not build one themselves.
+static QWEN_TOKENIZER: LazyLock<Tokenizer<'static, 'static>> = LazyLock::new(|| {
+    let gguf = Gguf::parse(&QWEN).expect("the vocabulary is GGUF");
+    let needed = Tokenizer::index_bytes(&gguf).expect("it has a vocabulary");
+    let index = vec![0_u32; needed.div_ceil(4)].leak();
+    Tokenizer::build(&gguf, bytemuck::cast_slice_mut(index)).expect("it is a good vocabulary")
+});
+
+fn scratch(bytes: usize) -> Vec<u32> {
+    vec![0xdead_beef; bytes / 4]
+}
+
+fn encode_with(
+    tokenizer: &Tokenizer<'_, '_>,
+    text: &str,
+    special: Special,
+    scratch: &mut [u32],
+) -> Result<Vec<u32>, EncodeError> {
+    let mut ids = Vec::new();
+    let scratch = bytemuck::cast_slice_mut(scratch);
+    let count = tokenizer.encode(text, special, scratch, &mut |id| {
+        ids.push(id);
+        Ok(())
+    })?;
+    assert_eq!(count, ids.len());
+    Ok(ids)
+}
+
+fn encode(tokenizer: &Tokenizer<'_, '_>, text: &str, special: Special) -> Vec<u32> {
+    encode_with(tokenizer, text, special, &mut scratch(SCRATCH_BYTES)).expect("it is encoded")
+}
+
+fn decode(tokenizer: &Tokenizer<'_, '_>, ids: &[u32]) -> String {
+    let mut stream = Utf8Stream::default();
+    let mut text = String::new();
+    for &id in ids {
+        let bytes = tokenizer.token_bytes(id).expect("the id is one");
+        let before = text.len();
+        stream.push(bytes, &mut text).unwrap();
+        assert!(text.len() - before <= MAX_PIECE_BYTES);
+    }
+    stream.finish(&mut text).unwrap();
+    text
+}
