@@ -1,0 +1,126 @@
+//! Tests of the reader of `board.toml`.
+
+use std::string::ToString;
+
+use super::*;
+
+const GOOD: &str = r#"
+name = "example"
+about = "a board for tests"
+target = "aarch64-unknown-none"
+[cores]
+count = 2
+stack = 0x4000
+exception_stack = 0x1000
+[session]
+context = 64
+batch = 8
+max_tokens = 16
+[ram]
+start = 0x4000_0000
+size = 0x100_0000
+[[reserved]]
+about = "device tree"
+start = 0x4000_0000
+size = 0x10_0000
+[region.firmware]
+start = 0x4010_0000
+size = 0x10_0000
+[region.stacks]
+start = 0x4020_0000
+size = 0xe000
+[region.model]
+start = 0x4030_0000
+[device.fw-cfg]
+base = 0x902_0000
+size = 0x18
+[device.uart]
+base = 0x900_0000
+size = 0x1000
+interrupt = 1
+"#;
+
+#[test]
+fn a_good_one() {
+    let board = Board::parse(GOOD).unwrap();
+    assert_eq!(board.name, "example");
+    assert_eq!(
+        board.memory().model_room(),
+        Ok(Span::new(0x4030_0000, 0xd0_0000))
+    );
+    assert_eq!(
+        board.device("uart"),
+        Some(Device {
+            registers: Span::new(0x900_0000, 0x1000),
+            interrupt: Some(1)
+        })
+    );
+    assert_eq!(
+        board.reserved().collect::<Vec<_>>(),
+        [("device tree", Span::new(0x4000_0000, 0x10_0000))]
+    );
+    assert!(
+        board
+            .linker_memory()
+            .unwrap()
+            .contains("image : ORIGIN = 0x40100000, LENGTH = 0x100000")
+    );
+}
+
+#[test]
+fn the_constants_hold_every_number() {
+    let source = Board::parse(GOOD).unwrap().constants();
+    for line in [
+        "pub const NAME: &str = \"example\";",
+        "ram: qlens_board::Span::new(0x40000000, 0x1000000),",
+        "usage: qlens_board::Usage::Reserved, start: 0x40000000, size: Some(1048576) }",
+        "usage: qlens_board::Usage::Model, start: 0x40300000, size: None }",
+        "pub const CORES: usize = 0x2;",
+        "pub const CONTEXT: usize = 0x40;",
+        "pub const FW_CFG: qlens_board::memory::Device",
+        "interrupt: Some(1) };",
+    ] {
+        assert!(source.contains(line), "{line} is not in\n{source}");
+    }
+}
+
+#[test]
+fn bad_ones_say_what_is_wrong() {
+    let bad = |from: &str, to: &str| {
+        assert!(GOOD.contains(from), "{from}");
+        Board::parse(&GOOD.replace(from, to))
+            .unwrap_err()
+            .to_string()
+    };
+    for (from, to, says) in [
+        ("name = \"example\"", "", "missing field `name`"),
+        (
+            "[region.stacks]",
+            "[region.stack]",
+            "unknown variant `stack`",
+        ),
+        ("interrupt = 1", "irq = 1", "unknown field `irq`"),
+        (
+            "size = 0xe000",
+            "size = 0xd000",
+            "53248 bytes, its cores need 57344",
+        ),
+        (
+            "0x4010_0000",
+            "0x4008_0000",
+            "regions reserved and firmware overlap at 0x40080000",
+        ),
+        ("0x4030_0000", "0x5000_0000", "is not inside RAM"),
+        ("stack = 0x4000", "stack = 0x4001", "cores.stack = 0x4001"),
+        ("context = 64", "context = 0", "session.context = 0x0"),
+    ] {
+        let said = bad(from, to);
+        assert!(said.contains(says), "{said:?} does not say {says:?}");
+    }
+}
+
+#[test]
+fn a_missing_file_is_named() {
+    let error = Board::read(Path::new("/nonexistent/board.toml")).unwrap_err();
+    assert!(error.to_string().starts_with("cannot be read"));
+}
