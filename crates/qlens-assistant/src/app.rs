@@ -1,0 +1,478 @@
+//! The application on any board: the loop that carries events to the assistant, prompts to the session
+//! and what comes of both to the display, the console and the report channel. A board's own `main`
+//! brings up its hardware, fills in [`Ports`] and calls [`App::run`].
+//!
+//! Two loops, one inside the other. The outer one gets a model into RAM and a session onto it; whatever
+//! goes wrong there ends on an error page, and a tap tries again. The inner one waits for events and
+//! answers questions; a fault there costs the question at most.
+//!
+//! While the model works, between any two of its layers, [`App`] still polls the sensors, so that a
+//! double-tap ends an answer and a swipe turns a page at any moment.
+
+mod ports;
+mod report;
+pub mod selftest;
+
+use core::fmt;
+
+use embedded_io::Write;
+use qlens::model::Model;
+use qlens::plan::Plan;
+use qlens::sampler::Sampler;
+use qlens::session::{self, Interrupt, Phase, Session, Stop, Watch};
+use qlens::workers::Workers;
+use qlens_board::memory::PAGE;
+use qlens_board::sha256::Sha256;
+use qlens_board::store::Flow;
+use qlens_board::{
+    Clock, Display, EventQueue, LoadError, ModelStore, Power, SensorEvent, SensorKind,
+    SensorSource, load_model,
+};
+
+use crate::assistant::Progress;
+use crate::hud::Hud;
+use crate::{Action, Actions, Assistant, Fault, State};
+use ports::Refusal;
+pub use ports::{Context, Memory, Ports, Settings};
+use report::{Done, Report};
+
+/// Events that may wait while the model is between two layers.
+const EVENTS: usize = 16;
+
+/// Time between two reports of loading, in microseconds: a few a second.
+const LOADING_REPORT_US: u64 = 250_000;
+
+/// Time between two looks at battery and thermometer, in microseconds.
+const POWER_US: u64 = 10_000_000;
+
+/// The part of the context that is kept free for an answer as long as there are old turns to drop.
+const ANSWER_SHARE: usize = 8;
+
+/// How a conversation with one session ended.
+enum End {
+    /// The model is to be loaded again.
+    Reload,
+    /// The board is to stop.
+    Stop,
+}
+
+/// The application, on the ports of a board.
+pub struct App<'a, D, S, C, P, R, W> {
+    ports: Ports<D, S, C, P, Report<R>, W>,
+    assistant: &'a mut Assistant,
+    hud: Hud,
+    events: EventQueue<EVENTS>,
+    /// What the assistant wants and is not done yet.
+    wanted: Actions,
+    /// The state that was reported last.
+    reported: Option<State>,
+    power_at_us: u64,
+    /// Says when to stop; a board never does.
+    running: &'a mut dyn FnMut() -> bool,
+}
+
+impl<'a, D, S, C, P, R, W> App<'a, D, S, C, P, R, W>
+where
+    D: Display,
+    S: SensorSource,
+    C: Clock,
+    P: Power,
+    R: Write,
+    W: Write,
+{
+    /// The application for an assistant that is made for this display. `running` is asked whenever
+    /// there is nothing else to do.
+    pub fn new(
+        ports: Ports<D, S, C, P, R, W>,
+        assistant: &'a mut Assistant,
+        running: &'a mut dyn FnMut() -> bool,
+    ) -> Self {
+        let hud = Hud::new(ports.display.bounding_box().size);
+        Self {
+            ports: Ports {
+                display: ports.display,
+                sensors: ports.sensors,
+                clock: ports.clock,
+                power: ports.power,
+                report: Report(ports.report),
+                console: ports.console,
+            },
+            assistant,
+            hud,
+            events: EventQueue::new(),
+            wanted: Actions::NONE,
+            reported: None,
+            power_at_us: 0,
+            running,
+        }
+    }
+
+    /// Gives the ports back.
+    pub fn into_ports(self) -> Ports<D, S, C, P, R, W> {
+        let Ports {
+            display,
+            sensors,
+            clock,
+            power,
+            report: Report(report),
+            console,
+        } = self.ports;
+        Ports {
+            display,
+            sensors,
+            clock,
+            power,
+            report,
+            console,
+        }
+    }
+
+    /// Loads the model of `store` into `memory` and answers questions with it, until `running` says
+    /// that it is enough. `hasher` makes a fresh hash for each attempt.
+    pub fn run<M: ModelStore>(
+        &mut self,
+        store: &mut M,
+        memory: &mut Memory<'_>,
+        settings: &Settings,
+        workers: &dyn Workers,
+        hasher: fn() -> Sha256,
+    ) {
+        loop {
+            self.note_state();
+            self.carry_out(Action::Draw.into());
+            let end = match self.use_model(store, memory, settings, workers, hasher) {
+                Ok(end) => end,
+                Err(refusal) => {
+                    self.fail(Fault::Load, &refusal);
+                    self.ready();
+                    self.wait_for_reload()
+                }
+            };
+            if let End::Stop = end {
+                return;
+            }
+        }
+    }
+
+    /// One model, from its store to the end of the conversation with it.
+    fn use_model<M: ModelStore>(
+        &mut self,
+        store: &mut M,
+        memory: &mut Memory<'_>,
+        settings: &Settings,
+        workers: &dyn Workers,
+        hasher: fn() -> Sha256,
+    ) -> Result<End, Refusal> {
+        let size = self
+            .load(store, memory.model, hasher())
+            .map_err(Refusal::Load)?;
+        // The arena begins at the next page, or in a region of its own.
+        let pages = size.next_multiple_of(PAGE as usize).min(memory.model.len());
+        let (model, behind) = memory.model.split_at_mut(pages);
+        let model = Model::parse(&model[..size]).map_err(Refusal::Model)?;
+        let plan = Plan::new(model.config(), &settings.limits(&model)).map_err(Refusal::Plan)?;
+        let bytes = plan.total();
+        let room = memory.arena.as_deref_mut().unwrap_or(behind);
+        let layout = memory.map.place(size as u64, bytes as u64);
+        let layout = layout.map_err(Refusal::Map)?;
+        // The map said that it fits; what it says of addresses is the board's business.
+        let arena = room.get_mut(..bytes).unwrap_or_default();
+        let mut session = Session::new(&model, &plan, arena, workers).map_err(Refusal::Session)?;
+        log::info!(
+            "context {} tokens, batch {}, kernel {}, {} cores; model at {}, arena of {} bytes at {}",
+            plan.limits().context,
+            plan.limits().batch,
+            session.kernel(),
+            workers.count(),
+            layout.model,
+            bytes,
+            layout.arena,
+        );
+        session.set_max_tokens(Some(settings.max_tokens));
+        let actions = self.assistant.on_ready();
+        self.carry_out(actions);
+        self.ready();
+        Ok(self.converse(&mut session, plan.limits().context, settings.max_tokens))
+    }
+
+    /// Brings the model into RAM; returns its size.
+    fn load<M: ModelStore>(
+        &mut self,
+        store: &mut M,
+        ram: &mut [u8],
+        hash: Sha256,
+    ) -> Result<usize, LoadError> {
+        let info = store.info()?;
+        let verb = if store.is_resident() {
+            "checking"
+        } else {
+            "loading"
+        };
+        log::info!("{verb} {}, {} bytes", info.name, info.size);
+        let started = self.ports.clock.now_us();
+        let mut report_at = started;
+        load_model(store, ram, hash, &mut |progress| {
+            let now = self.ports.clock.now_us();
+            if now >= report_at {
+                report_at = now + LOADING_REPORT_US;
+                self.ports.report.loading(progress.done, progress.total);
+            }
+            self.poll();
+            let actions = self.assistant.on_loading(
+                &info.name,
+                Progress {
+                    done: progress.done,
+                    total: progress.total,
+                },
+            );
+            self.carry_out(actions);
+            Flow::Continue
+        })?;
+        let took = self.ports.clock.now_us() - started;
+        log::info!("{} is in memory after {} ms", info.name, took / 1000);
+        // It was read into a slice of this address space.
+        Ok(info.size as usize)
+    }
+
+    /// Waits on an error page until a tap asks for another attempt.
+    fn wait_for_reload(&mut self) -> End {
+        while !self.take(Action::Load) {
+            if !(self.running)() {
+                return End::Stop;
+            }
+            self.poll();
+            self.rest();
+        }
+        End::Reload
+    }
+
+    /// Answers questions until a model is to be loaded again.
+    fn converse(
+        &mut self,
+        session: &mut Session<'_, '_, '_>,
+        context: usize,
+        max_tokens: usize,
+    ) -> End {
+        loop {
+            self.poll();
+            if self.take(Action::Load) {
+                return End::Reload;
+            }
+            if self.take(Action::Prompt) {
+                self.answer(session, context, max_tokens);
+                self.ready();
+            } else if (self.running)() {
+                self.rest();
+            } else {
+                return End::Stop;
+            }
+        }
+    }
+
+    /// One question, from the prompt to the end of the answer.
+    fn answer(&mut self, session: &mut Session<'_, '_, '_>, context: usize, max_tokens: usize) {
+        let asked_at = self.ports.clock.now_us();
+        // Whatever was to be cancelled before this question is over.
+        self.take(Action::Cancel);
+        if let Err(error) = self.feed(session, context, max_tokens) {
+            self.fail(Fault::Generation, &error);
+            return;
+        }
+        log::info!("question: {}", self.assistant.question());
+        self.ports.report.prompt(session.tokens());
+        let mut first_at = None;
+        let stop = loop {
+            let piece = match session.next(&mut Sampler::greedy(), &mut Watching(self)) {
+                Ok(Some(piece)) => piece,
+                Ok(None) => break session.stop_reason().unwrap_or(Stop::EndOfTurn),
+                Err(error) => {
+                    self.fail(Fault::Generation, &error);
+                    return;
+                }
+            };
+            first_at.get_or_insert_with(|| self.ports.clock.now_us());
+            if let Some(token) = piece.token {
+                self.ports.report.token(token);
+            }
+            if !piece.text.is_empty() {
+                self.ports.report.text(piece.text);
+                let _ = self.ports.console.write_all(piece.text.as_bytes());
+            }
+            let actions = self.assistant.on_token(piece.text);
+            self.carry_out(actions);
+        };
+        let ended_at = self.ports.clock.now_us();
+        let first_at = first_at.unwrap_or(ended_at);
+        let stats = session.stats();
+        let _ = self.ports.console.write_all(b"\n");
+        let done = Done {
+            stop,
+            prompt_us: first_at - asked_at,
+            decode_us: ended_at - first_at,
+            prompt_tokens: stats.prompt_tokens,
+            tokens: stats.generated_tokens,
+        };
+        log::info!("{done}");
+        self.ports.report.done(&done);
+        let actions = self.assistant.on_stop(stop);
+        if self.assistant.state() == State::Error {
+            self.tell_error();
+        }
+        self.carry_out(actions);
+    }
+
+    /// Makes the session's context the conversation; old turns leave as long as that takes.
+    fn feed(
+        &mut self,
+        session: &mut Session<'_, '_, '_>,
+        context: usize,
+        max_tokens: usize,
+    ) -> Result<(), session::Error> {
+        use session::Error::{PromptTooLong, TooManyTurns};
+        let wanted = (context / ANSWER_SHARE).min(max_tokens);
+        loop {
+            let fed = session.feed(&self.assistant.chat());
+            let refused = match fed {
+                Ok(()) if session.tokens().len() + wanted <= context => return Ok(()),
+                Ok(()) => None,
+                Err(error) => Some(error),
+            };
+            let too_much = matches!(refused, None | Some(PromptTooLong { .. } | TooManyTurns));
+            if !too_much || !self.assistant.drop_oldest_turn() {
+                // A question that fits is asked, however little room it leaves.
+                return refused.map_or(Ok(()), Err);
+            }
+            log::info!("the conversation is too long: its oldest turn was dropped");
+        }
+    }
+
+    /// Shows, logs and reports a fault.
+    fn fail(&mut self, fault: Fault, sentence: &dyn fmt::Display) {
+        log::error!("{sentence}");
+        self.ports.report.error(sentence);
+        let actions = self.assistant.on_error(fault, sentence);
+        self.carry_out(actions);
+    }
+
+    /// Logs and reports the error page that the assistant made by itself.
+    fn tell_error(&mut self) {
+        let sentence = self.assistant.sentence();
+        log::error!("{sentence}");
+        self.ports.report.error(&sentence);
+    }
+
+    /// Back at the prompt.
+    fn ready(&mut self) {
+        self.note_state();
+        self.ports.report.ready();
+    }
+
+    /// Lets the assistant know what happened since the last call, and does what it wants done at once.
+    fn poll(&mut self) {
+        let now = self.ports.clock.now_us();
+        self.ports.sensors.poll(now, &mut self.events);
+        if now >= self.power_at_us {
+            self.power_at_us = now + POWER_US;
+            self.poll_power(now);
+        }
+        while let Some(event) = self.events.pop() {
+            log::debug!("{:?}", event.kind);
+            let actions = self.assistant.on_event(&event);
+            let spoken = matches!(event.kind, SensorKind::Speech(_)) && !actions.is_empty();
+            self.carry_out(actions);
+            if spoken && self.assistant.state() == State::Error {
+                self.tell_error();
+                self.ready();
+            }
+        }
+    }
+
+    fn poll_power(&mut self, now: u64) {
+        let power = &mut self.ports.power;
+        let battery = power
+            .battery()
+            .map(|(percent, charging)| SensorKind::Battery { percent, charging });
+        let temperature = power
+            .temperature()
+            .map(|milli_celsius| SensorKind::Temperature { milli_celsius });
+        for kind in [battery, temperature].into_iter().flatten() {
+            let actions = self.assistant.on_event(&SensorEvent::new(now, kind));
+            self.carry_out(actions);
+        }
+    }
+
+    /// Does at once what can be, and keeps the rest for whoever waits for it.
+    fn carry_out(&mut self, actions: Actions) {
+        self.note_state();
+        for action in actions {
+            let outcome = match action {
+                Action::Cancel | Action::Load | Action::Prompt => {
+                    self.wanted = self.wanted.with(action);
+                    Ok(())
+                }
+                Action::Wake => {
+                    self.hud.invalidate();
+                    self.ports.display.set_on(true)
+                }
+                Action::Draw => self.draw(),
+                Action::Sleep => self.ports.display.set_on(false),
+            };
+            if outcome.is_err() {
+                log::error!("the display does not take what is drawn");
+            }
+        }
+    }
+
+    fn draw(&mut self) -> Result<(), D::Error> {
+        self.hud.draw(self.assistant, &mut self.ports.display)?;
+        self.ports.display.flush()
+    }
+
+    /// Reports the state if it changed.
+    fn note_state(&mut self) {
+        let state = self.assistant.state();
+        if self.reported.replace(state) != Some(state) {
+            self.ports.report.state(state);
+        }
+    }
+
+    /// Whether this is wanted; afterwards it is not any more.
+    fn take(&mut self, action: Action) -> bool {
+        let wanted = self.wanted.contains(action);
+        self.wanted = self.wanted.without(action);
+        wanted
+    }
+
+    /// Sleeps until something happens, if nothing is to be done.
+    fn rest(&mut self) {
+        if self.wanted.is_empty() {
+            self.ports.power.idle(self.ports.sensors.due_us());
+        }
+    }
+}
+
+/// The application, watching over its session.
+struct Watching<'w, 'a, D, S, C, P, R, W>(&'w mut App<'a, D, S, C, P, R, W>);
+
+impl<D, S, C, P, R, W> Watch for Watching<'_, '_, D, S, C, P, R, W>
+where
+    D: Display,
+    S: SensorSource,
+    C: Clock,
+    P: Power,
+    R: Write,
+    W: Write,
+{
+    fn check(&mut self, at: session::Progress) -> Option<Interrupt> {
+        let app = &mut *self.0;
+        app.poll();
+        if at.phase == Phase::Prefill {
+            let actions = app.assistant.on_progress(Progress {
+                done: at.done as u64,
+                total: at.total as u64,
+            });
+            app.carry_out(actions);
+        }
+        app.take(Action::Cancel).then_some(Interrupt::Cancelled)
+    }
+}
