@@ -1,0 +1,109 @@
+//! What was said so far.
+
+use std::collections::VecDeque;
+
+use qlens::chat::Chat;
+
+/// A question and, unless it is still to come, its answer.
+struct Turn {
+    question: String,
+    answer: Option<String>,
+}
+
+/// A system text, which stays, and turns, of which the oldest may be forgotten.
+pub struct Conversation {
+    system: Option<String>,
+    turns: VecDeque<Turn>,
+}
+
+impl Conversation {
+    /// Without turns. Where there is no system text, the model's own default applies.
+    pub fn new(system: Option<String>) -> Self {
+        Self {
+            system,
+            turns: VecDeque::new(),
+        }
+    }
+
+    /// Adds a question.
+    pub fn ask(&mut self, question: String) {
+        self.turns.push_back(Turn {
+            question,
+            answer: None,
+        });
+    }
+
+    /// Adds the answer to the last question.
+    pub fn answer(&mut self, answer: String) {
+        if let Some(turn) = self.turns.back_mut() {
+            turn.answer = Some(answer);
+        }
+    }
+
+    /// Removes the last question.
+    pub fn take_back(&mut self) {
+        self.turns.pop_back();
+    }
+
+    /// Removes the oldest question and its answer; false if the last question is all there is.
+    pub fn forget_oldest(&mut self) -> bool {
+        self.turns.len() > 1 && self.turns.pop_front().is_some()
+    }
+
+    /// Removes all turns.
+    pub fn clear(&mut self) {
+        self.turns.clear();
+    }
+
+    /// As the runtime takes it.
+    pub fn chat(&self) -> Chat<'_> {
+        let begun = self
+            .system
+            .as_deref()
+            .map_or_else(Chat::new, |system| Chat::new().system(system));
+        self.turns.iter().fold(begun, |chat, turn| {
+            let chat = chat.user(&turn.question);
+            match &turn.answer {
+                Some(answer) => chat.assistant(answer),
+                None => chat,
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use qlens::chat::Role;
+
+    use super::*;
+
+    #[test]
+    fn the_oldest_is_forgotten_and_the_system_text_never() {
+        let mut conversation = Conversation::new(Some("Be brief.".into()));
+        for i in 0..3 {
+            conversation.ask(format!("question {i}"));
+            conversation.answer(format!("answer {i}"));
+        }
+        conversation.ask("last".into());
+        assert!(conversation.forget_oldest());
+        assert_eq!(
+            conversation.chat().turns(),
+            [
+                (Role::System, "Be brief."),
+                (Role::User, "question 1"),
+                (Role::Assistant, "answer 1"),
+                (Role::User, "question 2"),
+                (Role::Assistant, "answer 2"),
+                (Role::User, "last"),
+            ]
+        );
+        assert!(conversation.forget_oldest() && conversation.forget_oldest());
+        assert!(!conversation.forget_oldest(), "the question itself stays");
+        assert_eq!(
+            conversation.chat().turns(),
+            [(Role::System, "Be brief."), (Role::User, "last")]
+        );
+        conversation.take_back();
+        assert_eq!(conversation.chat().turns(), [(Role::System, "Be brief.")]);
+    }
+}

@@ -1,0 +1,240 @@
+//! `qlens generate`: one prompt, one answer.
+
+use std::time::{Duration, Instant};
+
+use clap::ArgGroup;
+use qlens::chat::Chat;
+use qlens::sampler::Sampler;
+use qlens::session::{Session, Stop};
+use qlens::tokenizer::Special;
+use serde::Serialize;
+
+use crate::failure::Failure;
+use crate::interrupt;
+use crate::model_file::ModelArg;
+use crate::output::Output;
+use crate::runtime::{
+    Runtime, RuntimeArgs, Settings, peak_rss_bytes, rate, timed, token_count, usual_context,
+};
+use crate::sampling::SamplingArgs;
+use crate::watch::Supervisor;
+
+/// Continue a prompt, or answer a question
+#[derive(clap::Args, Debug)]
+#[command(group = ArgGroup::new("input").required(true).args(["tokens", "prompt", "chat"]))]
+pub struct GenerateArgs {
+    #[command(flatten)]
+    model: ModelArg,
+    /// Continue these tokens: ids separated by commas
+    #[arg(long, value_name = "IDS", value_delimiter = ',')]
+    tokens: Vec<u32>,
+    /// Continue this text; special tokens in it count
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    prompt: Option<String>,
+    /// Answer this question, as the model was trained to
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    chat: Option<String>,
+    /// What the model is told before the question [default: what its file says]
+    #[arg(long, value_name = "TEXT", conflicts_with_all = ["tokens", "prompt"], allow_hyphen_values = true)]
+    system: Option<String>,
+    /// Most tokens to generate
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 256)]
+    max_tokens: usize,
+    #[arg(
+        long,
+        help = "Print one line of JSON in place of the text: prompt_tokens, tokens, text, stop, stats"
+    )]
+    json: bool,
+    /// Tokens of prompt and answer together [default: 2048, or what the model was trained for if that is less]
+    #[arg(long, value_name = "N", value_parser = token_count())]
+    ctx: Option<u32>,
+    #[command(flatten)]
+    sampling: SamplingArgs,
+    #[command(flatten)]
+    runtime: RuntimeArgs,
+}
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Report<'a> {
+    prompt_tokens: &'a [u32],
+    /// The stop token left out.
+    tokens: &'a [u32],
+    text: &'a str,
+    stop: &'static str,
+    stats: Stats,
+}
+
+/// Sizes and times; times are in seconds.
+#[derive(Serialize)]
+struct Stats {
+    #[serde(flatten)]
+    settings: Settings,
+    peak_rss_bytes: Option<u64>,
+    /// From the start of the program to a session that is ready.
+    load_seconds: f64,
+    prefill_seconds: f64,
+    prefill_tokens_per_second: Option<f64>,
+    decode_seconds: f64,
+    /// Tokens that went through the model one by one. The first token of an answer follows from the
+    /// prompt and costs no such pass; the one that ended it is not in the answer and cost one.
+    decode_passes: usize,
+    /// Of decoding alone.
+    tokens_per_second: Option<f64>,
+}
+
+/// An answer and what it took.
+pub struct Answer {
+    /// Its tokens, the stop token left out.
+    pub tokens: Vec<u32>,
+    /// Its text.
+    pub text: String,
+    /// Why it ended.
+    pub stop: Stop,
+    /// Time for the prompt's new part.
+    pub prefill: Duration,
+    /// Tokens of the prompt's new part.
+    pub prefill_tokens: usize,
+    /// Time for everything after the prompt.
+    pub decode: Duration,
+    /// Tokens that went through the model one by one.
+    pub decode_passes: usize,
+}
+
+impl Answer {
+    /// Generates what follows the session's context and hands over each piece of text as it comes.
+    pub fn generate(
+        session: &mut Session<'_, '_, '_>,
+        sampler: &mut Sampler,
+        show: &mut dyn FnMut(&str) -> Result<(), Failure>,
+    ) -> Result<Self, Failure> {
+        let mut supervisor = Supervisor::new();
+        let stats = session.stats();
+        let (read, prefill) = timed(|| session.prefill(&mut supervisor));
+        read.map_err(Failure::new)?;
+        supervisor.clear();
+
+        let mut answer = Self {
+            tokens: Vec::new(),
+            text: String::new(),
+            stop: Stop::Cancelled,
+            prefill,
+            prefill_tokens: stats.prompt_tokens - stats.reused_tokens,
+            decode: Duration::ZERO,
+            decode_passes: 0,
+        };
+        let start = Instant::now();
+        while let Some(piece) = session
+            .next(sampler, &mut supervisor)
+            .map_err(Failure::new)?
+        {
+            answer.tokens.extend(piece.token);
+            answer.text += piece.text;
+            if !piece.text.is_empty() {
+                show(piece.text)?;
+            }
+        }
+        answer.decode = start.elapsed();
+        answer.stop = session.stop_reason().unwrap_or(Stop::Cancelled);
+        // The limit is looked at before a token is read, all other ends after that.
+        let unread = usize::from(matches!(answer.stop, Stop::MaxTokens | Stop::Cancelled));
+        answer.decode_passes = answer.tokens.len().saturating_sub(unread);
+        Ok(answer)
+    }
+
+    /// Tokens a second of decoding alone.
+    pub fn rate(&self) -> Option<f64> {
+        rate(self.decode_passes, self.decode)
+    }
+
+    /// One line about it, for people.
+    pub fn summary(&self) -> String {
+        let or_dash =
+            |rate: Option<f64>| rate.map_or_else(|| "-".into(), |rate| format!("{rate:.1}"));
+        format!(
+            "prompt: {} tokens, {:.2} s, {} tokens/s; answer: {} tokens, {:.2} s, {} tokens/s; ended: {}",
+            self.prefill_tokens,
+            self.prefill.as_secs_f64(),
+            or_dash(rate(self.prefill_tokens, self.prefill)),
+            self.tokens.len(),
+            self.decode.as_secs_f64(),
+            or_dash(self.rate()),
+            self.stop.name(),
+        )
+    }
+}
+
+/// Runs the verb.
+pub fn run(args: &GenerateArgs, start: Instant) -> Result<(), Failure> {
+    interrupt::listen();
+    let mut sampler = args.sampling.sampler()?;
+    let file = args.model.open()?;
+    let model = file.model()?;
+    let context = usual_context(args.ctx, &model);
+    let mut runtime = Runtime::new(&file, model, &args.runtime, context)?;
+    let (mut session, settings) = runtime.session()?;
+    session.set_max_tokens(Some(args.max_tokens));
+    let load = start.elapsed();
+
+    feed(&mut session, args)?;
+    let prompt_tokens = session.tokens().to_vec();
+    let mut output = Output::stdout();
+    let answer = Answer::generate(&mut session, &mut sampler, &mut |text| {
+        if args.json {
+            Ok(())
+        } else {
+            output.stream(text)
+        }
+    })?;
+    if args.json {
+        output.json(&Report {
+            prompt_tokens: &prompt_tokens,
+            tokens: &answer.tokens,
+            text: &answer.text,
+            stop: answer.stop.name(),
+            stats: Stats {
+                settings,
+                peak_rss_bytes: peak_rss_bytes(),
+                load_seconds: load.as_secs_f64(),
+                prefill_seconds: answer.prefill.as_secs_f64(),
+                prefill_tokens_per_second: rate(answer.prefill_tokens, answer.prefill),
+                decode_seconds: answer.decode.as_secs_f64(),
+                decode_passes: answer.decode_passes,
+                tokens_per_second: answer.rate(),
+            },
+        })?;
+    } else {
+        output.stream("\n")?;
+        eprintln!("{}", answer.summary());
+    }
+    match interrupt::came() {
+        Some(signal) if answer.stop == Stop::Cancelled => Err(Failure::stopped(signal)),
+        _ => Ok(()),
+    }
+}
+
+/// Puts what was asked into the context.
+fn feed(session: &mut Session<'_, '_, '_>, args: &GenerateArgs) -> Result<(), Failure> {
+    let fed = if let Some(text) = &args.prompt {
+        session.feed_text(text, Special::Parse)
+    } else if let Some(question) = &args.chat {
+        let chat = args
+            .system
+            .as_deref()
+            .map_or_else(Chat::new, |system| Chat::new().system(system));
+        session.feed(&chat.user(question))
+    } else {
+        session.feed_tokens(&args.tokens)
+    };
+    fed.map_err(|error| refuse_prompt(&error))
+}
+
+/// Why a prompt was refused, and which flag helps.
+pub fn refuse_prompt(error: &qlens::session::Error) -> Failure {
+    match error {
+        qlens::session::Error::PromptTooLong { .. } => {
+            Failure::new(format_args!("{error} (--ctx N)"))
+        }
+        _ => Failure::new(error),
+    }
+}

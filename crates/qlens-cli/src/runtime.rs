@@ -1,0 +1,153 @@
+//! The flags that shape a session, and the session that they make.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use memmap2::MmapMut;
+use qlens::kernel::Kernel;
+use qlens::model::Model;
+use qlens::plan::{Limits, Plan};
+use qlens::session::Session;
+use qlens::workers::{Threads, Workers as _};
+use serde::Serialize;
+
+use crate::failure::Failure;
+use crate::model_file::ModelFile;
+
+/// More threads than any machine that this runs on has cores.
+const MAX_THREADS: i64 = 1024;
+
+/// How to compute. None of it changes the result.
+#[derive(clap::Args, Debug)]
+#[command(next_help_heading = "Computing (the results are the same whatever is chosen)")]
+pub struct RuntimeArgs {
+    /// Threads to compute with [default: one a core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MAX_THREADS))]
+    threads: Option<u32>,
+    /// Prompt tokens that go through the model at once
+    #[arg(long, value_name = "N", default_value_t = 32, value_parser = token_count())]
+    batch: u32,
+    /// Instruction set to compute with [default: the fastest of this processor]
+    #[arg(long, value_name = "NAME", value_parser = kernel())]
+    kernel: Option<Kernel>,
+}
+
+/// A number of tokens on the command line, 1 or more.
+pub fn token_count() -> impl TypedValueParser<Value = u32> {
+    clap::value_parser!(u32).range(1..)
+}
+
+/// The context that was asked for, else what applies when nobody asks, as far as the model was trained
+/// for it.
+pub fn usual_context(ctx: Option<u32>, model: &Model<'_>) -> usize {
+    let usual = Limits::default().context.min(model.config().n_ctx_train);
+    ctx.map_or(usual, |tokens| tokens as usize)
+}
+
+fn kernel() -> impl TypedValueParser<Value = Kernel> {
+    PossibleValuesParser::new(Kernel::ALL.map(Kernel::name)).try_map(|name| name.parse::<Kernel>())
+}
+
+/// What a session was set up with, for reports.
+#[derive(Serialize, Debug, Clone, Copy)]
+pub struct Settings {
+    /// Bytes of the session's arena.
+    pub arena_bytes: usize,
+    /// Tokens that fit.
+    pub context: usize,
+    /// Prompt tokens at once.
+    pub batch: usize,
+    /// Threads that compute, the main one included.
+    pub threads: usize,
+    /// Name of the instruction set.
+    pub kernel: &'static str,
+}
+
+/// Everything that a session borrows.
+pub struct Runtime<'m> {
+    file: &'m ModelFile,
+    model: Model<'m>,
+    plan: Plan,
+    arena: MmapMut,
+    workers: Threads,
+    kernel: Kernel,
+}
+
+impl<'m> Runtime<'m> {
+    /// Prepares sessions of `context` tokens.
+    pub fn new(
+        file: &'m ModelFile,
+        model: Model<'m>,
+        args: &RuntimeArgs,
+        context: usize,
+    ) -> Result<Self, Failure> {
+        let limits = Limits {
+            context,
+            batch: args.batch as usize,
+            ..Limits::default()
+        };
+        let plan = Plan::new(model.config(), &limits).map_err(|error| file.refuse(error))?;
+        // Memory of the system's own, zeroed and untouched: what a session does not reach takes none.
+        let arena = MmapMut::map_anon(plan.total()).map_err(|_| {
+            Failure::new(format_args!(
+                "there are no {} bytes of memory for a context of {context} tokens: use a smaller --ctx",
+                plan.total()
+            ))
+        })?;
+        let threads = args.threads.map_or_else(cores, |threads| threads as usize);
+        file.read_ahead();
+        Ok(Self {
+            file,
+            model,
+            plan,
+            arena,
+            workers: Threads::new(threads),
+            kernel: args.kernel.unwrap_or_else(Kernel::detect),
+        })
+    }
+
+    /// The session, and what it was set up with.
+    pub fn session(&mut self) -> Result<(Session<'m, '_, '_>, Settings), Failure> {
+        let limits = self.plan.limits();
+        let settings = Settings {
+            arena_bytes: self.plan.total(),
+            context: limits.context,
+            batch: limits.batch,
+            threads: self.workers.count(),
+            kernel: self.kernel.name(),
+        };
+        let session = Session::new(&self.model, &self.plan, &mut self.arena, &self.workers);
+        let session = session.map_err(|error| self.file.refuse(error))?;
+        Ok((
+            session.with_kernel(self.kernel).map_err(Failure::new)?,
+            settings,
+        ))
+    }
+}
+
+fn cores() -> usize {
+    thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Tokens a second; `None` where there were none to time.
+pub fn rate(tokens: usize, took: Duration) -> Option<f64> {
+    (tokens > 0 && !took.is_zero()).then(|| tokens as f64 / took.as_secs_f64())
+}
+
+/// Runs `work` and says how long it took.
+pub fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
+    let start = Instant::now();
+    let result = work();
+    (result, start.elapsed())
+}
+
+/// The most memory that this process ever had at once, in bytes, the mapped model included.
+pub fn peak_rss_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim_end().parse().ok()?;
+    Some(kilobytes * 1024)
+}

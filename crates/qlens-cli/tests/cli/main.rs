@@ -1,0 +1,12 @@
+//! Runs the program as a user or a script would, and looks at what comes out of it.
+
+mod bad_input;
+mod bench;
+mod chat;
+mod command_line;
+mod generate;
+mod inspect;
+mod logits;
+mod plan;
+mod support;
+mod tokenize;
