@@ -1,0 +1,49 @@
+//! Where the stacks are. Each core has two in the `stacks` region: the one that it works on, and one
+//! that it is switched to when an exception is taken, so that a stack that ran over can still be
+//! reported. Below each lies a page that is not mapped.
+//!
+//! ```text
+//! core n:  | guard | exception stack | guard | stack |   core n + 1: | guard | ...
+//! ```
+
+use qlens_board::memory::PAGE;
+use qlens_board::{Span, Usage};
+
+use crate::board;
+
+/// Bytes from one core's stacks to the next core's.
+const STRIDE: u64 = board::STACK_BYTES as u64 + board::EXCEPTION_STACK_BYTES as u64 + 2 * PAGE;
+
+fn start() -> u64 {
+    board::MEMORY
+        .span(Usage::Stacks)
+        .map_or(board::MEMORY.ram.start, |span| span.start)
+}
+
+/// The exception stack and the working stack of a core, guards not included.
+pub fn of(core: usize) -> [Span; 2] {
+    let exception = Span::new(
+        start() + core as u64 * STRIDE + PAGE,
+        board::EXCEPTION_STACK_BYTES as u64,
+    );
+    let working = Span::new(exception.end() + PAGE, board::STACK_BYTES as u64);
+    [exception, working]
+}
+
+/// If this address is in a guard page: the core, and which of its stacks ran over.
+pub fn guarded(address: u64) -> Option<(usize, &'static str)> {
+    (0..board::CORES).find_map(|core| {
+        let [exception, working] = of(core);
+        [(exception, "exception stack"), (working, "stack")]
+            .into_iter()
+            .find(|(stack, _)| (stack.start - PAGE..stack.start).contains(&address))
+            .map(|(_, name)| (core, name))
+    })
+}
+
+/// The working stack that this address lies in.
+pub fn containing(address: u64) -> Option<Span> {
+    (0..board::CORES)
+        .flat_map(of)
+        .find(|stack| (stack.start..stack.end()).contains(&address))
+}
