@@ -1,0 +1,97 @@
+//! Which boards there are: the folders of `boards/` with a `board.toml`, and the machine that emulates each.
+//! Of `board.toml` only what concerns the outside is looked at here; `qlens-board` reads the whole.
+
+use std::fs;
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::workspace;
+
+/// The board that is used when none is named.
+pub const DEFAULT: &str = "qemu-virt";
+
+/// A board that firmware can be built for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Board {
+    /// Folder below `boards/`, name of the package and of its binary.
+    pub name: String,
+    /// Target triple of the firmware.
+    pub triple: String,
+    /// Where the model lies in RAM, if the board has a place for one.
+    pub model_start: Option<u64>,
+    /// How QEMU emulates it, if it does.
+    pub machine: Option<&'static Machine>,
+}
+
+/// QEMU's side of a board.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Machine {
+    /// Argument of `-machine`.
+    pub kind: &'static str,
+    /// Processor when none is named.
+    pub cpu: &'static str,
+    /// RAM when nothing is said.
+    pub memory: &'static str,
+}
+
+static QEMU_VIRT: Machine = Machine {
+    kind: "virt,gic-version=3",
+    cpu: "cortex-a76",
+    memory: "1G",
+};
+
+/// The board of that name.
+pub fn find(name: &str) -> Result<Board> {
+    let names = names()?;
+    if !names.iter().any(|known| known == name) {
+        bail!(
+            "there is no board {name:?}; the boards are: {}",
+            names.join(", ")
+        );
+    }
+    let path = workspace::root()
+        .join("boards")
+        .join(name)
+        .join("board.toml");
+    let text = fs::read_to_string(&path)?;
+    let described: toml::Table = text
+        .parse()
+        .with_context(|| format!("{} is not TOML", path.display()))?;
+    let triple = described.get("target").and_then(toml::Value::as_str);
+    let start = described
+        .get("region")
+        .and_then(|regions| regions.get("model")?.get("start")?.as_integer());
+    Ok(Board {
+        name: name.into(),
+        triple: triple
+            .with_context(|| format!("{} names no target", path.display()))?
+            .into(),
+        model_start: start.and_then(|start| start.try_into().ok()),
+        machine: (name == "qemu-virt").then_some(&QEMU_VIRT),
+    })
+}
+
+/// Names of all boards, sorted.
+pub fn names() -> Result<Vec<String>> {
+    let mut names: Vec<String> = fs::read_dir(workspace::root().join("boards"))?
+        .flatten()
+        .filter(|entry| entry.path().join("board.toml").is_file())
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .collect();
+    names.sort();
+    Ok(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_board_that_is_not_there_is_answered_with_those_that_are() {
+        let board = find(DEFAULT).unwrap();
+        assert!(board.machine.is_some() && board.model_start.is_some());
+        assert_eq!(board.triple, crate::setup::BARE);
+        let said = find("abacus").unwrap_err().to_string();
+        assert!(said.contains("abacus") && said.contains(DEFAULT), "{said}");
+    }
+}

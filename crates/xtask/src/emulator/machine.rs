@@ -1,0 +1,321 @@
+//! A board's machine as QEMU's command line: what is soldered on (console, display, touchpad, speech), what
+//! is plugged in (the model's drive), and what firmware is told before it starts (through `fw_cfg`).
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+
+use super::folder::Folder;
+use crate::boards::Board;
+use crate::model::Model;
+
+/// What is to be emulated.
+pub struct Machine<'a> {
+    /// The board; it must have a machine.
+    pub board: &'a Board,
+    /// Its firmware.
+    pub image: &'a Path,
+    /// Processor, if not the board's own.
+    pub cpu: Option<&'a str>,
+    /// RAM, if not the board's own.
+    pub memory: Option<&'a str>,
+    /// Cores.
+    pub cores: u32,
+    /// What holds the model.
+    pub drive: Drive<'a>,
+    /// Context in tokens, if not the firmware's own.
+    pub context: Option<u32>,
+    /// System prompt, if not the model's own.
+    pub system: Option<&'a str>,
+    /// Longest answer in tokens, if not the firmware's own.
+    pub max_tokens: Option<u32>,
+    /// Whether the firmware takes requests of tests instead of running the application.
+    pub selftest: bool,
+    /// Where the display is seen.
+    pub display: Display,
+    /// Port on which a debugger is waited for.
+    pub gdb: Option<u16>,
+}
+
+/// What holds the model.
+#[derive(Clone, Copy)]
+pub enum Drive<'a> {
+    /// There is none.
+    Missing,
+    /// A block device with the model's file.
+    File(&'a Model),
+    /// The same, failing every read at and after this byte.
+    FailingAt(&'a Model, u64),
+    /// No drive: the file lies in RAM at this address before the firmware starts.
+    Ram(&'a Model, u64),
+}
+
+impl Drive<'_> {
+    /// What the model is called.
+    pub fn model_name(&self) -> &str {
+        match self {
+            Self::Missing => "no model",
+            Self::File(model) | Self::FailingAt(model, _) | Self::Ram(model, _) => &model.name,
+        }
+    }
+}
+
+/// Where the display is seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Display {
+    /// Nowhere but in pictures.
+    None,
+    /// In a window.
+    Window,
+}
+
+impl<'a> Machine<'a> {
+    /// The machine as it comes: two cores, everything else the board's and the firmware's own.
+    pub fn of(board: &'a Board, image: &'a Path, drive: Drive<'a>) -> Self {
+        Self {
+            board,
+            image,
+            cpu: None,
+            memory: None,
+            cores: 2,
+            drive,
+            context: None,
+            system: None,
+            max_tokens: None,
+            selftest: false,
+            display: Display::None,
+            gdb: None,
+        }
+    }
+
+    /// QEMU's arguments, with sockets in `folder`.
+    pub(super) fn arguments(&self, folder: &Folder) -> Result<Vec<OsString>> {
+        let name = &self.board.name;
+        let machine = self
+            .board
+            .machine
+            .with_context(|| format!("no emulator for the board {name:?}"))?;
+        let mut line = Line::default();
+        line.add("-machine", machine.kind)
+            .add("-cpu", self.cpu.unwrap_or(machine.cpu))
+            .add("-smp", self.cores.to_string())
+            .add("-m", self.memory.unwrap_or(machine.memory))
+            .path("-kernel", "", self.image, "")
+            .add("-global", "virtio-mmio.force-legacy=false")
+            // No network: the default one asks for a ROM of a package that is not needed.
+            .add("-nic", "none")
+            .add("-device", "ramfb")
+            .add(
+                "-display",
+                if self.display == Display::Window {
+                    "gtk"
+                } else {
+                    "none"
+                },
+            )
+            .add("-chardev", "stdio,id=console,signal=off")
+            .add("-serial", "chardev:console")
+            .path("-qmp", "unix:", &folder.qmp(), ",server=on,wait=off")
+            .add("-device", "virtio-keyboard-device")
+            .add("-device", "virtio-serial-device")
+            .path(
+                "-chardev",
+                "socket,id=speech,path=",
+                &folder.speech(),
+                ",server=on,wait=off",
+            )
+            .add("-device", "virtconsole,chardev=speech")
+            // Held until both sockets are connected, so that no report is lost.
+            .flag("-S");
+        match self.drive {
+            Drive::Missing => {}
+            Drive::File(model) => {
+                line.path(
+                    "-drive",
+                    "if=none,format=raw,readonly=on,id=model,file=",
+                    &model.path,
+                    "",
+                );
+            }
+            Drive::FailingAt(model, byte) => {
+                // A read that touches this sector fails, however often it is tried.
+                let options = format!(
+                    "driver=raw,node-name=model,read-only=on,file.driver=blkdebug,\
+                     file.inject-error.0.event=none,file.inject-error.0.iotype=read,file.inject-error.0.errno=5,\
+                     file.inject-error.0.sector={},file.image.driver=file,file.image.filename=",
+                    byte / 512
+                );
+                line.path("-blockdev", &options, &model.path, "");
+            }
+            Drive::Ram(model, address) => {
+                let options = format!(",addr={address:#x},force-raw=on");
+                line.path("-device", "loader,file=", &model.path, &options)
+                    .firmware("model.addr", &format!("{address:#x}"));
+            }
+        }
+        if let Drive::File(_) | Drive::FailingAt(..) = self.drive {
+            line.add("-device", "virtio-blk-device,drive=model");
+        }
+        if let Drive::File(model) | Drive::FailingAt(model, _) | Drive::Ram(model, _) = self.drive {
+            line.firmware("model.name", &model.name)
+                .firmware("model.size", &model.size.to_string())
+                .firmware("model.sha256", &model.sha256.to_string());
+        }
+        if let Some(context) = self.context {
+            line.firmware("ctx", &context.to_string());
+        }
+        if let Some(max_tokens) = self.max_tokens {
+            line.firmware("max_tokens", &max_tokens.to_string());
+        }
+        if self.selftest {
+            line.firmware("selftest", "1");
+        }
+        if let Some(system) = self.system {
+            // Any text at all, line ends included, which an argument could not carry.
+            let file = folder.write("system", system)?;
+            line.path("-fw_cfg", "name=opt/qlens/system,file=", &file, "");
+        }
+        if let Some(port) = self.gdb {
+            line.add("-gdb", format!("tcp:127.0.0.1:{port}"));
+        }
+        Ok(line.0)
+    }
+}
+
+/// A command line under construction. QEMU splits options at commas; in a value they are doubled.
+#[derive(Default)]
+struct Line(Vec<OsString>);
+
+impl Line {
+    fn flag(&mut self, option: &str) -> &mut Self {
+        self.0.push(option.into());
+        self
+    }
+
+    fn add(&mut self, option: &str, value: impl Into<String>) -> &mut Self {
+        self.0.push(option.into());
+        self.0.push(value.into().into());
+        self
+    }
+
+    fn path(&mut self, option: &str, before: &str, path: &Path, after: &str) -> &mut Self {
+        let path: PathBuf = path.into();
+        // `-kernel` takes the whole argument as a path.
+        let path = path.to_string_lossy();
+        let path = if before.is_empty() && after.is_empty() {
+            path.into_owned()
+        } else {
+            escaped(&path)
+        };
+        self.add(option, format!("{before}{path}{after}"))
+    }
+
+    fn firmware(&mut self, name: &str, value: &str) -> &mut Self {
+        self.add(
+            "-fw_cfg",
+            format!("name=opt/qlens/{name},string={}", escaped(value)),
+        )
+    }
+}
+
+fn escaped(value: &str) -> String {
+    value.replace(',', ",,")
+}
+
+#[cfg(test)]
+mod tests {
+    use qlens_models::Sha256;
+
+    use super::*;
+    use crate::boards;
+
+    fn line(change: impl FnOnce(&mut Machine<'_>)) -> String {
+        let board = boards::find(boards::DEFAULT).unwrap();
+        let model = Model {
+            name: "tiny".into(),
+            path: "/m/a,b.gguf".into(),
+            size: 1000,
+            sha256: Sha256([0xab; 32]),
+        };
+        let mut machine = Machine::of(&board, Path::new("/t/qemu-virt"), Drive::File(&model));
+        change(&mut machine);
+        let folder = Folder::new().unwrap();
+        let words = machine.arguments(&folder).unwrap();
+        words
+            .iter()
+            .map(|word| word.to_string_lossy())
+            .collect::<Vec<_>>()
+            .join(" ")
+    }
+
+    #[test]
+    fn says_only_what_was_asked_for() {
+        let plain = line(|_| {});
+        assert!(
+            plain.contains("-cpu cortex-a76 -smp 2 -m 1G -kernel /t/qemu-virt"),
+            "{plain}"
+        );
+        assert!(
+            plain.contains("file=/m/a,,b.gguf") && plain.contains("virtio-blk-device,drive=model"),
+            "{plain}"
+        );
+        assert!(
+            plain.contains("name=opt/qlens/model.size,string=1000"),
+            "{plain}"
+        );
+        assert!(
+            plain.contains(&format!(
+                "name=opt/qlens/model.sha256,string={}",
+                "ab".repeat(32)
+            )),
+            "{plain}"
+        );
+        for absent in [
+            "opt/qlens/ctx",
+            "opt/qlens/system",
+            "opt/qlens/max_tokens",
+            "-gdb",
+            "model.addr",
+        ] {
+            assert!(!plain.contains(absent), "{absent}: {plain}");
+        }
+        let all = line(|machine| {
+            machine.cpu = Some("cortex-a55");
+            machine.memory = Some("700M");
+            machine.context = Some(512);
+            machine.system = Some("Be brief.");
+            machine.max_tokens = Some(8);
+            machine.gdb = Some(4321);
+        });
+        for present in [
+            "-cpu cortex-a55",
+            "-m 700M",
+            "opt/qlens/ctx,string=512",
+            "opt/qlens/system,file=",
+            "opt/qlens/max_tokens,string=8",
+            "tcp:127.0.0.1:4321",
+        ] {
+            assert!(all.contains(present), "{present}: {all}");
+        }
+    }
+
+    #[test]
+    fn a_missing_drive_is_not_announced() {
+        let none = line(|machine| machine.drive = Drive::Missing);
+        assert!(
+            !none.contains("opt/qlens/model") && !none.contains("virtio-blk"),
+            "{none}"
+        );
+        let failing = line(|machine| {
+            if let Drive::File(model) = machine.drive {
+                machine.drive = Drive::FailingAt(model, 5120);
+            }
+        });
+        assert!(failing.contains("inject-error.0.sector=10,"), "{failing}");
+        assert!(
+            failing.contains("virtio-blk-device,drive=model"),
+            "{failing}"
+        );
+    }
+}

@@ -1,0 +1,110 @@
+//! What an image costs, by section: bytes that have to be stored (flash, or the file a loader reads) and
+//! bytes of memory that it takes once it runs.
+
+use std::fmt::Write as _;
+
+use anyhow::{Context as _, Result};
+use object::read::elf::ElfFile64;
+use object::{Endianness, Object as _, ObjectSection as _, SectionFlags, elf};
+
+/// One section that is part of the running image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Section {
+    /// Its name in the file.
+    pub name: String,
+    /// Where it runs.
+    pub address: u64,
+    /// Bytes in memory.
+    pub size: u64,
+    /// Whether its bytes are in the image (`.bss` and stacks are not).
+    pub stored: bool,
+    /// Whether it is written to while running.
+    pub writable: bool,
+}
+
+/// The sections of a 64-bit ELF file that are allocated, in address order.
+pub fn of_elf(bytes: &[u8]) -> Result<Vec<Section>> {
+    let file =
+        ElfFile64::<Endianness>::parse(bytes).context("the image is not a 64-bit ELF file")?;
+    let mut sections = Vec::new();
+    for section in file.sections() {
+        let SectionFlags::Elf {
+            sh_type, sh_flags, ..
+        } = section.flags()
+        else {
+            continue;
+        };
+        if !sh_flags.contains(elf::SHF_ALLOC) || section.size() == 0 {
+            continue;
+        }
+        sections.push(Section {
+            name: section.name().unwrap_or("?").into(),
+            address: section.address(),
+            size: section.size(),
+            stored: sh_type != elf::SHT_NOBITS,
+            writable: sh_flags.contains(elf::SHF_WRITE),
+        });
+    }
+    sections.sort_by_key(|section| section.address);
+    Ok(sections)
+}
+
+/// The table that is printed.
+pub fn table(sections: &[Section]) -> String {
+    let mut table = format!(
+        "{:<24} {:>18} {:>12} {:>12}\n",
+        "section", "address", "flash", "RAM"
+    );
+    let (mut flash, mut ram) = (0, 0);
+    for section in sections {
+        let stored = if section.stored { section.size } else { 0 };
+        let written = if section.writable { section.size } else { 0 };
+        flash += stored;
+        ram += written;
+        let _ = writeln!(
+            table,
+            "{:<24} {:>#18x} {stored:>12} {written:>12}",
+            section.name, section.address
+        );
+    }
+    let _ = write!(table, "{:<24} {:>18} {flash:>12} {ram:>12}", "total", "");
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_its_own_test_binary() {
+        let bytes = std::fs::read(std::env::current_exe().unwrap()).unwrap();
+        let sections = of_elf(&bytes).unwrap();
+        let find = |name: &str| {
+            sections
+                .iter()
+                .find(|section| section.name == name)
+                .unwrap()
+        };
+        assert!(find(".text").stored && !find(".text").writable);
+        assert!(!find(".bss").stored && find(".bss").writable);
+        assert!(of_elf(&bytes[..40]).is_err());
+    }
+
+    #[test]
+    fn totals_count_stored_and_written_bytes() {
+        let section = |name: &str, stored, writable| Section {
+            name: name.into(),
+            address: 0x40,
+            size: 10,
+            stored,
+            writable,
+        };
+        let table = table(&[
+            section(".text", true, false),
+            section(".data", true, true),
+            section(".bss", false, true),
+        ]);
+        let total: Vec<&str> = table.lines().last().unwrap().split_whitespace().collect();
+        assert_eq!(total, ["total", "20", "20"]);
+    }
+}

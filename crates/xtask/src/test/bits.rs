@@ -1,0 +1,147 @@
+//! The same bits everywhere: the firmware computes logits of small models with each of its kernels, on one
+//! core and on all, in batches of different sizes, and every one of them hashes to what the host's scalar
+//! kernel, the specification, gives.
+
+use std::fs;
+use std::ops::ControlFlow;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use qlens_models::Sha256;
+use serde_json::Value;
+
+use super::Counts;
+use super::bench::{Bench, Checks};
+use crate::emulator::{Drive, Emulator, Machine, Report};
+use crate::model::Model;
+use crate::workspace;
+
+/// The golden file with the tokens whose logits are compared.
+const GOLDEN: &str = "crates/qlens/tests/data/fixtures.json";
+const FIXTURES: [&str; 4] = ["qwen2-f16", "qwen2-q8_0", "qwen2-q4_0", "qwen2-q4_k_m"];
+/// Which kernels the firmware must find on a processor.
+const PROCESSORS: [(&str, &[&str]); 2] = [
+    ("cortex-a72", &["scalar", "neon"]),
+    ("cortex-a76", &["scalar", "neon", "dotprod"]),
+];
+const BATCHES: [u32; 3] = [1, 7, 64];
+const PATIENCE: Duration = Duration::from_mins(2);
+
+pub fn run(_: bool) -> Result<Counts> {
+    let bench = Bench::prepare()?;
+    let golden: Value = serde_json::from_slice(&fs::read(workspace::root().join(GOLDEN))?)?;
+    let mut checks = Checks::default();
+    for name in FIXTURES {
+        let model = Bench::fixture(name)?;
+        let tokens = tokens(&golden[format!("{name}.gguf")])?;
+        let expected = host_bits(&bench, &model, &tokens)?;
+        for (cpu, kernels) in PROCESSORS {
+            checks.run(&format!("{name} on {cpu}: the host's bits"), || {
+                let machine = Machine {
+                    cpu: Some(cpu),
+                    selftest: true,
+                    ..bench.machine(Drive::File(&model))
+                };
+                board_bits(&machine, kernels, &tokens, &expected)
+            })?;
+        }
+    }
+    Ok(checks.counts)
+}
+
+/// The longest case of a fixture, as the commands write it.
+fn tokens(golden: &Value) -> Result<String> {
+    let cases = golden["cases"].as_array().context("no golden cases")?;
+    let tokens = cases
+        .iter()
+        .filter_map(|case| case["tokens"].as_array())
+        .max_by_key(|tokens| tokens.len());
+    let tokens = tokens
+        .context("no golden tokens")?
+        .iter()
+        .map(ToString::to_string);
+    Ok(tokens.collect::<Vec<_>>().join(","))
+}
+
+fn host_bits(bench: &Bench, model: &Model, tokens: &str) -> Result<Sha256> {
+    let out = bench.scratch(&format!("{}.logits", model.name));
+    let mut command = Command::new(bench.qlens());
+    command
+        .arg("logits")
+        .arg(&model.path)
+        .args(["--tokens", tokens, "--kernel", "scalar", "--out"])
+        .arg(&out);
+    let answer = command
+        .stdin(Stdio::null())
+        .output()
+        .context("cannot run qlens")?;
+    ensure!(
+        answer.status.success(),
+        "`{}` failed: {}",
+        workspace::line_of(&command),
+        String::from_utf8_lossy(&answer.stderr).trim_end()
+    );
+    Ok(Sha256::of_file(&out, &mut |_| ControlFlow::Continue(()))?)
+}
+
+fn board_bits(
+    machine: &Machine<'_>,
+    kernels: &[&str],
+    tokens: &str,
+    expected: &Sha256,
+) -> Result<()> {
+    let mut emulator = Bench::boot(machine)?;
+    ensure!(
+        request(&mut emulator, "kernels")? == format!("kernels {}", kernels.join(" ")),
+        "the firmware does not find the kernels {kernels:?}"
+    );
+    let workers = request(&mut emulator, "workers")?;
+    let all = workers
+        .strip_prefix("workers ")
+        .context("no answer to `workers`")?
+        .to_owned();
+    ensure!(
+        all == machine.cores.to_string(),
+        "{all} cores work of {}",
+        machine.cores
+    );
+    for kernel in kernels {
+        // The specification is slow, and a batch and its cores are nothing to it.
+        let (cores, batches) = if *kernel == "scalar" {
+            (&[&*all][..], &BATCHES[1..2])
+        } else {
+            (&["1", &*all][..], &BATCHES[..])
+        };
+        for workers in cores {
+            for batch in batches {
+                let setup = format!("kernel={kernel} workers={workers} batch={batch}");
+                let answer = request(&mut emulator, &format!("logits {setup} tokens={tokens}"))?;
+                ensure!(
+                    answer.starts_with(&format!("logits sha256={expected} ")),
+                    "{setup}: not the host's {expected}, but {answer}"
+                );
+            }
+        }
+    }
+    emulator.say("off")?;
+    ensure!(
+        emulator.ended(PATIENCE)?.is_some(),
+        "the machine did not switch itself off"
+    );
+    Ok(())
+}
+
+/// Sends a line and returns the line that answers it.
+fn request(emulator: &mut Emulator, line: &str) -> Result<String> {
+    emulator.say(line)?;
+    let word = line.split(' ').next().unwrap_or(line).to_owned();
+    emulator.wait_for(
+        &format!("the answer to `{word}`"),
+        PATIENCE,
+        |report| match report {
+            Report::Other(answer) if answer.starts_with(&word) => Some(answer.clone()),
+            _ => None,
+        },
+    )
+}
