@@ -170,10 +170,7 @@ impl Breaker {
         if self.x + advance > self.size.width && self.x > 0 {
             let (word_at, word_x) = self.word;
             if word_x == 0 {
-                // The word alone is wider than the line.
-                self.line += 1;
-                self.x = 0;
-                self.word = (at, 0);
+                self.split_word(at);
             } else {
                 if word_at < at
                     && !step(Step::Carry {
@@ -195,13 +192,20 @@ impl Breaker {
                     }
                 }
                 if self.x + advance > self.size.width && self.x > 0 {
-                    self.line += 1;
-                    self.x = 0;
-                    self.word = (at, 0);
+                    self.split_word(at);
                 }
             }
         }
         self.place(at, ch, advance, step)
+    }
+
+    /// The word alone is wider than the line: the next one begins inside it, at byte `at`, and knows
+    /// nothing of this one, since it may be the first of a page that is laid out alone.
+    fn split_word(&mut self, at: usize) {
+        self.line += 1;
+        self.x = 0;
+        self.word = (at, 0);
+        self.letter_before = false;
     }
 
     fn may_break_before(&self, class: Class) -> bool {

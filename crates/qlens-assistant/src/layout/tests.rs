@@ -151,6 +151,13 @@ fn hyphens_inside_words_allow_a_break_and_others_do_not() {
     );
 }
 
+/// A line knows nothing of the one before, so that a page can be laid out from its first character.
+#[test]
+fn a_hyphen_that_a_wide_word_left_at_the_start_of_a_line_allows_no_break() {
+    assert_eq!(wrapped("aaa-\"aaa", size(3, 9)), "aaa|-\"a|aa");
+    assert_eq!(wrapped("a aaa-\"aa", size(3, 9)), "a |aaa|-\"a|a");
+}
+
 #[test]
 fn chinese_breaks_anywhere_but_around_its_punctuation() {
     assert_eq!(wrapped("三号站台银座线", size(6, 9)), "三号站|台银座|线");
