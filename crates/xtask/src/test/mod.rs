@@ -19,7 +19,7 @@ use crate::interrupt;
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// Also what takes long: soaks, large shares of random cases, big models
+    /// Many more random cases, from another seed each time
     #[arg(long)]
     full: bool,
     /// Only the stages whose names contain this
