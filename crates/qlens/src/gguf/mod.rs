@@ -157,6 +157,18 @@ impl<'m> Gguf<'m> {
         }
     }
 
+    /// Every key with its entry as the file encodes it: key, type and value. A program that writes
+    /// files copies these, so that it need not understand what it keeps.
+    pub fn encoded_metadata(&self) -> impl Iterator<Item = (&'m str, &'m [u8])> + Clone + 'm {
+        let mut entries = self.metadata();
+        core::iter::from_fn(move || {
+            let start = entries.reader.at();
+            let (key, _) = entries.next()?;
+            let entry = entries.reader.file().get(start..entries.reader.at())?;
+            Some((key, entry))
+        })
+    }
+
     /// The value of a key. Steps through the keys before it: to read many, go through
     /// [`metadata`](Self::metadata) once.
     pub fn get(&self, key: &str) -> Option<Value<'m>> {

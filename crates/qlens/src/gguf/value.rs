@@ -44,6 +44,25 @@ impl ValueType {
         })
     }
 
+    /// The number that stands for this type in a file.
+    pub const fn number(self) -> u32 {
+        match self {
+            Self::U8 => 0,
+            Self::I8 => 1,
+            Self::U16 => 2,
+            Self::I16 => 3,
+            Self::U32 => 4,
+            Self::I32 => 5,
+            Self::F32 => 6,
+            Self::Bool => 7,
+            Self::Str => 8,
+            Self::Array => 9,
+            Self::U64 => 10,
+            Self::I64 => 11,
+            Self::F64 => 12,
+        }
+    }
+
     /// The type's name as the GGUF tools print it, e.g. `u32`.
     pub fn name(self) -> &'static str {
         match self {

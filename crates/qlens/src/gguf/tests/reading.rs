@@ -65,6 +65,43 @@ fn reads_back_metadata() {
 }
 
 #[test]
+fn entries_are_cut_where_the_file_has_them() {
+    let file = sample();
+    let gguf = Gguf::parse(&file).unwrap();
+    let entries: Vec<_> = gguf.encoded_metadata().collect();
+    let keys: Vec<_> = entries.iter().map(|(key, _)| *key).collect();
+    assert_eq!(
+        keys,
+        gguf.metadata().map(|(key, _)| key).collect::<Vec<_>>()
+    );
+    let block_count = [
+        &string(b"qwen2.block_count")[..],
+        &number::U32.to_le_bytes(),
+        &24_u32.to_le_bytes(),
+    ]
+    .concat();
+    assert_eq!(entries[1].1, block_count);
+    // Back to back they are the metadata: header, entries, directory, with nothing between.
+    let all: Vec<u8> = entries
+        .iter()
+        .flat_map(|(_, entry)| *entry)
+        .copied()
+        .collect();
+    let directory = [&string(b"token_embd.weight")[..], &2_u32.to_le_bytes()].concat();
+    assert_eq!(file[24..24 + all.len()], all);
+    assert_eq!(file[24 + all.len()..][..directory.len()], directory);
+}
+
+#[test]
+fn types_and_their_numbers_go_together() {
+    for number in 0..13 {
+        let value_type = ValueType::from_number(number).unwrap();
+        assert_eq!(value_type.number(), number);
+    }
+    assert_eq!(ValueType::from_number(13), None);
+}
+
+#[test]
 fn reads_back_tensors() {
     let file = sample();
     let gguf = Gguf::parse(&file).unwrap();
