@@ -1,18 +1,15 @@
 //! `qlens logits`: what the model makes of each token, whole, for comparison with other programs.
 
 use std::cell::RefCell;
-use std::fs::{self, File, Permissions};
-use std::io::{self, BufWriter, Write};
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use qlens::session::{Interrupt, Progress, Stop, Watch as _};
-use tempfile::NamedTempFile;
 
-use crate::failure::{Failure, reason};
+use crate::destination::Destination;
+use crate::failure::Failure;
 use crate::generate::refuse_prompt;
 use crate::interrupt;
-use crate::model_file::{ModelArg, ModelFile};
+use crate::model_file::ModelArg;
 use crate::runtime::{Runtime, RuntimeArgs, token_count};
 use crate::watch::Supervisor;
 
@@ -66,95 +63,24 @@ pub fn run(args: &LogitsArgs) -> Result<(), Failure> {
     let mut visit = |_: usize, logits: &[f32]| {
         let mut trouble = trouble.borrow_mut();
         if trouble.is_none() {
-            *trouble = destination.row(logits).err();
+            *trouble = write_row(&mut destination, logits).err();
         }
     };
     session
         .logits(&mut watch, &mut visit)
         .map_err(Failure::new)?;
     supervisor.clear();
-    let refuse = |error: io::Error| {
-        Failure::of_file(
-            &args.out,
-            format_args!("it cannot be written: {}", reason(&error)),
-        )
-    };
     if let Some(error) = trouble.into_inner() {
-        return Err(refuse(error));
+        return Err(error);
     }
     if session.stop_reason() == Some(Stop::Cancelled) {
         return Err(interrupt::came().map_or_else(Failure::said, Failure::stopped));
     }
-    destination.finish().map_err(refuse)
+    destination.finish()
 }
 
-/// Where rows of logits go.
-enum Destination {
-    /// A file under another name until it is whole, and the name that it gets then.
-    File(BufWriter<NamedTempFile>, PathBuf),
-    /// A device or a pipe, which has no name to move to.
-    Stream(BufWriter<File>),
-}
-
-impl Destination {
-    fn open(path: &Path, model: &ModelFile) -> Result<Self, Failure> {
-        let refuse = |what: &str| Failure::of_file(path, what);
-        let cannot = |error: io::Error| {
-            Failure::of_file(
-                path,
-                format_args!("it cannot be written: {}", reason(&error)),
-            )
-        };
-        match fs::metadata(path) {
-            Ok(found) if model.is(&found) => Err(refuse(
-                "it is the model's own file; name another one with --out",
-            )),
-            Ok(found) if found.is_dir() => Err(refuse("it is a directory; name a file with --out")),
-            Ok(found) if !found.is_file() => {
-                let stream = File::options().write(true).open(path).map_err(cannot)?;
-                Ok(Self::Stream(BufWriter::new(stream)))
-            }
-            // Behind a link lies the file that is meant.
-            Ok(_) => Self::beside(fs::canonicalize(path).map_err(cannot)?).map_err(cannot),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                Self::beside(path.to_owned()).map_err(cannot)
-            }
-            Err(error) => Err(cannot(error)),
-        }
-    }
-
-    fn beside(path: PathBuf) -> io::Result<Self> {
-        let folder = path
-            .parent()
-            .filter(|folder| !folder.as_os_str().is_empty())
-            .unwrap_or(Path::new("."));
-        // What any new file gets; the system takes away what the user's mask says.
-        let permissions = Permissions::from_mode(0o666);
-        let file = tempfile::Builder::new()
-            .prefix(".qlens-")
-            .permissions(permissions)
-            .tempfile_in(folder)?;
-        Ok(Self::File(BufWriter::new(file), path))
-    }
-
-    fn row(&mut self, logits: &[f32]) -> io::Result<()> {
-        let out: &mut dyn Write = match self {
-            Self::File(out, _) => out,
-            Self::Stream(out) => out,
-        };
-        logits
-            .iter()
-            .try_for_each(|logit| out.write_all(&logit.to_le_bytes()))
-    }
-
-    fn finish(self) -> io::Result<()> {
-        match self {
-            Self::File(out, path) => {
-                let file = out.into_inner().map_err(io::IntoInnerError::into_error)?;
-                file.persist(path).map_err(|error| error.error)?;
-            }
-            Self::Stream(mut out) => out.flush()?,
-        }
-        Ok(())
-    }
+fn write_row(destination: &mut Destination, logits: &[f32]) -> Result<(), Failure> {
+    logits
+        .iter()
+        .try_for_each(|logit| destination.write(&logit.to_le_bytes()))
 }

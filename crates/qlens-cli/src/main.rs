@@ -6,6 +6,7 @@
 mod bench;
 mod boards;
 mod chat;
+mod destination;
 mod failure;
 mod generate;
 mod inspect;
