@@ -1,7 +1,8 @@
 //! `qlens`, the host tool: the runtime of the glasses at a command line.
 //!
-//! One file a verb; what verbs share is beside them: the model's file ([`model_file`]), the session
-//! ([`runtime`]), the ways out ([`failure`], [`output`]).
+//! One file a verb; what verbs share is beside them: the model's file ([`model_file`], and
+//! [`gguf_writer`] for a new one), the session ([`runtime`]), the ways out ([`failure`], [`output`],
+//! [`destination`]).
 
 mod bench;
 mod boards;
@@ -9,12 +10,15 @@ mod chat;
 mod destination;
 mod failure;
 mod generate;
+mod gguf_writer;
 mod inspect;
 mod interrupt;
 mod logits;
 mod model_file;
 mod output;
 mod plan;
+mod progress;
+mod quantize;
 mod runtime;
 mod sampling;
 mod tokenize;
@@ -44,6 +48,7 @@ enum Verb {
     Generate(generate::GenerateArgs),
     Chat(chat::ChatArgs),
     Bench(bench::BenchArgs),
+    Quantize(quantize::QuantizeArgs),
 }
 
 fn main() -> ExitCode {
@@ -59,6 +64,7 @@ fn main() -> ExitCode {
         Verb::Generate(args) => generate::run(&args, start),
         Verb::Chat(args) => chat::run(&args),
         Verb::Bench(args) => bench::run(&args),
+        Verb::Quantize(args) => quantize::run(&args),
     };
     outcome.map_or_else(|failure| report(&failure), |()| ExitCode::SUCCESS)
 }

@@ -31,15 +31,10 @@ pub struct ModelArg {
 impl ModelArg {
     /// Opens a file by its path, a known model by its name, or else the default model.
     pub fn open(&self) -> Result<ModelFile, Failure> {
-        let path = match self.model.as_deref() {
-            None => in_cache(qlens_models::DEFAULT)?,
-            Some(path) if fs::metadata(path).is_ok_and(|found| !found.is_dir()) => path.to_owned(),
-            Some(path) => match path.to_str().map(qlens_models::find) {
-                Some(Ok(Some(manifest))) => in_cache(&manifest.name)?,
-                _ => path.to_owned(),
-            },
-        };
-        ModelFile::map(path)
+        match self.model.as_deref() {
+            None => ModelFile::map(in_cache(qlens_models::DEFAULT)?),
+            Some(model) => ModelFile::open(model),
+        }
     }
 }
 
@@ -52,6 +47,17 @@ pub struct ModelFile {
 }
 
 impl ModelFile {
+    /// Opens a file by its path, or a known model by its name.
+    pub fn open(model: &Path) -> Result<Self, Failure> {
+        if fs::metadata(model).is_ok_and(|found| !found.is_dir()) {
+            return Self::map(model.to_owned());
+        }
+        match model.to_str().map(qlens_models::find) {
+            Some(Ok(Some(manifest))) => Self::map(in_cache(&manifest.name)?),
+            _ => Self::map(model.to_owned()),
+        }
+    }
+
     fn map(path: PathBuf) -> Result<Self, Failure> {
         let refuse = |error: io::Error| match error.kind() {
             io::ErrorKind::NotFound => Failure::new(format_args!(

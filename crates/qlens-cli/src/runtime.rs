@@ -23,7 +23,7 @@ const MAX_THREADS: i64 = 1024;
 #[command(next_help_heading = "Computing (the results are the same whatever is chosen)")]
 pub struct RuntimeArgs {
     /// Threads to compute with [default: one a core]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MAX_THREADS))]
+    #[arg(long, value_name = "N", value_parser = thread_count())]
     threads: Option<u32>,
     /// Prompt tokens that go through the model at once
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = token_count())]
@@ -31,6 +31,11 @@ pub struct RuntimeArgs {
     /// Instruction set to compute with [default: the fastest of this processor]
     #[arg(long, value_name = "NAME", value_parser = kernel())]
     kernel: Option<Kernel>,
+}
+
+/// A number of threads on the command line.
+pub fn thread_count() -> impl TypedValueParser<Value = u32> {
+    clap::value_parser!(u32).range(1..=MAX_THREADS)
 }
 
 /// A number of tokens on the command line, 1 or more.
@@ -95,14 +100,13 @@ impl<'m> Runtime<'m> {
                 plan.total()
             ))
         })?;
-        let threads = args.threads.map_or_else(cores, |threads| threads as usize);
         file.read_ahead();
         Ok(Self {
             file,
             model,
             plan,
             arena,
-            workers: Threads::new(threads),
+            workers: Threads::new(threads(args.threads)),
             kernel: args.kernel.unwrap_or_else(Kernel::detect),
         })
     }
@@ -126,8 +130,12 @@ impl<'m> Runtime<'m> {
     }
 }
 
-fn cores() -> usize {
-    thread::available_parallelism().map_or(1, usize::from)
+/// The number of threads that was asked for, else one a core.
+pub fn threads(asked: Option<u32>) -> usize {
+    asked.map_or_else(
+        || thread::available_parallelism().map_or(1, usize::from),
+        |threads| threads as usize,
+    )
 }
 
 /// Tokens a second; `None` where there were none to time.

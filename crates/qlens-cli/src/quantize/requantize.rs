@@ -1,0 +1,149 @@
+//! One tensor from the format it has to another, on all cores, a batch at a time: what is in memory
+//! does not grow with the tensor, nor with its rows, nor with the number of threads.
+
+use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
+
+use qlens::quant::{Format, GROUP, Matrix};
+use qlens::workers::Workers;
+
+use super::blocks::{self, Q4_0_BYTES, Q8_0_BYTES};
+use crate::failure::Failure;
+
+/// Weights of a batch: 4.5 MB of Q8_0.
+const BATCH: usize = 1 << 22;
+/// Weights that a worker takes at once: enough that taking them costs nothing beside rounding them.
+const SHARE: usize = 1 << 16;
+
+/// What tensors can be turned into.
+#[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// 8.5 bits a weight
+    #[value(name = "q8_0")]
+    Q8_0,
+    /// 4.5 bits a weight
+    #[value(name = "q4_0")]
+    Q4_0,
+}
+
+impl Target {
+    /// The format of the blocks.
+    pub fn format(self) -> Format {
+        match self {
+            Self::Q8_0 => Format::Q8_0,
+            Self::Q4_0 => Format::Q4_0,
+        }
+    }
+
+    /// ggml's number for a file of mostly this format, `general.file_type`.
+    pub fn file_type(self) -> u32 {
+        match self {
+            Self::Q8_0 => 7,
+            Self::Q4_0 => 2,
+        }
+    }
+}
+
+/// A tensor that is to get another format.
+///
+/// Rows are whole blocks in the old format and in the new one, so that where one ends does not matter:
+/// the tensor is one sequence of units, each the longer of the two blocks.
+#[derive(Clone, Copy, Debug)]
+pub struct Requantize<'m> {
+    /// A row is a unit.
+    units: Matrix<'m>,
+    target: Target,
+}
+
+impl<'m> Requantize<'m> {
+    /// Takes `weights` weights in `format`; `None` if they are not whole blocks of both formats, or
+    /// `data` does not hold just them.
+    pub fn new(format: Format, weights: usize, data: &'m [u8], target: Target) -> Option<Self> {
+        let unit = format.block_len().max(GROUP);
+        if !weights.is_multiple_of(unit) {
+            return None;
+        }
+        let units = Matrix::new(format, weights / unit, unit, data)?;
+        Some(Self { units, target })
+    }
+
+    /// Bytes in the new format.
+    pub fn bytes(&self) -> usize {
+        self.units.rows * self.unit_bytes()
+    }
+
+    /// Hands the blocks to `sink` in order: the same blocks whatever the number of workers. `refuse`
+    /// makes a failure of the index of a weight that no block can stand for.
+    pub fn run(
+        &self,
+        workers: &dyn Workers,
+        refuse: &dyn Fn(usize) -> Failure,
+        sink: &mut dyn FnMut(&[u8]) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let batch = (BATCH / self.units.cols).min(self.units.rows);
+        let mut out = vec![0; batch * self.unit_bytes()];
+        for start in (0..self.units.rows).step_by(batch) {
+            let units = start..(start + batch).min(self.units.rows);
+            let out = &mut out[..units.len() * self.unit_bytes()];
+            self.batch(units, workers, out).map_err(refuse)?;
+            sink(out)?;
+        }
+        Ok(())
+    }
+
+    fn unit_bytes(&self) -> usize {
+        let format = self.target.format();
+        self.units.cols / format.block_len() * format.block_bytes()
+    }
+
+    /// Shares `units` out among the workers; `Err` has the first weight that fails.
+    fn batch(
+        &self,
+        units: Range<usize>,
+        workers: &dyn Workers,
+        out: &mut [u8],
+    ) -> Result<(), usize> {
+        let share = SHARE / self.units.cols;
+        let outs = out.chunks_mut(share * self.unit_bytes());
+        let tasks: Vec<_> = units
+            .step_by(share)
+            .zip(outs)
+            .map(|(first, out)| Mutex::new((first, out, Ok(()))))
+            .collect();
+        workers.run(tasks.len(), &|task| {
+            // Nobody else has this task: the lock only says so to the compiler.
+            let mut task = tasks[task].lock().unwrap_or_else(PoisonError::into_inner);
+            let (first, out, done) = &mut *task;
+            *done = self.units(*first, out);
+        });
+        // In the order of the weights, so that a failure names the same one on every run.
+        tasks.into_iter().try_for_each(|task| {
+            let (_, _, done) = task.into_inner().unwrap_or_else(PoisonError::into_inner);
+            done
+        })
+    }
+
+    /// Fills `out` with the blocks from unit `first` on.
+    fn units(&self, first: usize, out: &mut [u8]) -> Result<(), usize> {
+        let mut weights = vec![0.0; self.units.cols];
+        for (index, out) in (first..).zip(out.chunks_exact_mut(self.unit_bytes())) {
+            let is_there = self.units.dequantize_row(index, &mut weights);
+            debug_assert!(is_there, "batches end where the tensor does");
+            let groups = weights.as_chunks::<GROUP>().0.iter();
+            let blocks = out.chunks_exact_mut(self.target.format().block_bytes());
+            for (group, (weights, block)) in groups.zip(blocks).enumerate() {
+                match self.target {
+                    Target::Q8_0 => block.copy_from_slice(&blocks::q8_0(weights)),
+                    Target::Q4_0 => block.copy_from_slice(&blocks::q4_0(weights)),
+                }
+                if !blocks::is_sound(weights, block) {
+                    return Err(index * self.units.cols + group * GROUP);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+const _: () = assert!(Q8_0_BYTES == Format::Q8_0.block_bytes());
+const _: () = assert!(Q4_0_BYTES == Format::Q4_0.block_bytes());
