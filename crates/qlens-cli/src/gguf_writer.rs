@@ -5,6 +5,9 @@
 //! gives a [`TensorData`], which takes the data of the tensors in the directory's order. The format is
 //! specified in `docs/gguf.md` of the ggml repository; files are of version 3.
 
+#[cfg(test)]
+mod tests;
+
 use std::borrow::Cow;
 use std::collections::VecDeque;
 

@@ -147,3 +147,68 @@ impl<'m> Requantize<'m> {
 
 const _: () = assert!(Q8_0_BYTES == Format::Q8_0.block_bytes());
 const _: () = assert!(Q4_0_BYTES == Format::Q4_0.block_bytes());
+
+#[cfg(test)]
+mod tests {
+    use qlens::workers::{Inline, Threads};
+
+    use super::*;
+
+    /// More than a batch, and no whole number of shares.
+    const WEIGHTS: usize = BATCH + SHARE + 3 * GROUP;
+
+    fn weights() -> Vec<f32> {
+        (0..WEIGHTS).map(|i| (i % 1009) as f32 - 500.0).collect()
+    }
+
+    fn run(weights: &[f32], target: Target, workers: &dyn Workers) -> Result<Vec<u8>, String> {
+        let data: Vec<u8> = weights.iter().flat_map(|w| w.to_le_bytes()).collect();
+        let requantize = Requantize::new(Format::F32, weights.len(), &data, target).unwrap();
+        let mut out = Vec::new();
+        let done = requantize.run(workers, &Failure::new, &mut |blocks| {
+            out.extend_from_slice(blocks);
+            Ok(())
+        });
+        done.map_err(|failure| failure.sentence().to_owned())?;
+        assert_eq!(out.len(), requantize.bytes());
+        Ok(out)
+    }
+
+    #[test]
+    fn batches_and_workers_do_not_show() {
+        let weights = weights();
+        let groups = weights.as_chunks::<GROUP>().0;
+        for workers in [&Inline as &dyn Workers, &Threads::new(3)] {
+            let eight = run(&weights, Target::Q8_0, workers).unwrap();
+            assert!(eight == groups.iter().flat_map(blocks::q8_0).collect::<Vec<_>>());
+            let four = run(&weights, Target::Q4_0, workers).unwrap();
+            assert!(four == groups.iter().flat_map(blocks::q4_0).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn the_first_weight_that_fails_is_named() {
+        for first in [0, SHARE + GROUP, BATCH + SHARE] {
+            let mut weights = weights();
+            weights[first + 5] = f32::NAN;
+            weights[WEIGHTS - 1] = f32::INFINITY;
+            for workers in [&Inline as &dyn Workers, &Threads::new(3)] {
+                let said = run(&weights, Target::Q4_0, workers).unwrap_err();
+                assert_eq!(said, first.to_string());
+            }
+        }
+    }
+
+    #[test]
+    fn only_whole_blocks_of_both_formats() {
+        let data = [0; 1024];
+        let new = |format, weights, bytes: usize| {
+            Requantize::new(format, weights, &data[..bytes], Target::Q4_0).map(|of| of.bytes())
+        };
+        assert_eq!(new(Format::F16, 64, 128), Some(36));
+        assert_eq!(new(Format::F16, 48, 96), None);
+        assert_eq!(new(Format::F16, 64, 126), None);
+        assert_eq!(new(Format::Q6K, 512, 420), Some(288));
+        assert_eq!(new(Format::Q6K, 288, 420), None);
+    }
+}
