@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use qlens::gguf::Gguf;
 
-use crate::support::{Changed, Outcome, QLENS, folder, model, path_in, qlens, run};
+use crate::support::{Changed, Outcome, QLENS, folder, is_root, model, path_in, qlens, run};
 
 /// Every verb refuses the file with that status and a sentence that names it and says this.
 #[track_caller]
@@ -24,6 +24,7 @@ fn every_verb_refuses(path: &str, says: &str) {
         &["generate", path, "--chat", "who?", "--json"],
         &["chat", path],
         &["bench", path],
+        &["quantize", path, &out, "q8_0"],
     ] {
         let said = run(args).refused(1);
         assert!(
@@ -104,11 +105,7 @@ fn no_permission() {
         .stdin(Stdio::null())
         .current_dir("/");
     // Root may read everything, so it becomes nobody for this.
-    let is_root = fs::read_to_string("/proc/self/status")
-        .unwrap()
-        .lines()
-        .any(|line| line.starts_with("Uid:\t0\t"));
-    if is_root {
+    if is_root() {
         command.uid(65534).gid(65534);
     }
     let said = Outcome::of(&mut command).refused(1);

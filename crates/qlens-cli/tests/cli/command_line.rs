@@ -16,7 +16,7 @@ fn help_and_version_are_data() {
             .starts_with(concat!("qlens ", env!("CARGO_PKG_VERSION")))
     );
     let help = run(&["--help"]).done();
-    for part in VERBS.iter().chain(&["Exit status", "130"]) {
+    for part in VERBS.iter().chain(&["quantize", "Exit status", "130"]) {
         assert!(help.contains(part), "{part}");
     }
     for verb in VERBS {
@@ -74,6 +74,9 @@ fn a_wrong_command_line_is_status_2_and_words_only() {
         &["logits", &model, "--tokens", "1"],
         &["plan", &model],
         &["bench", &model, "-r", "0"],
+        &["quantize", &model],
+        &["quantize", &model, "/dev/null"],
+        &["quantize", &model, "/dev/null", "q4_0", "--threads", "0"],
     ] {
         let outcome = run(args);
         assert_eq!(

@@ -8,5 +8,6 @@ mod generate;
 mod inspect;
 mod logits;
 mod plan;
+mod quantize;
 mod support;
 mod tokenize;

@@ -173,6 +173,14 @@ pub fn path_in(folder: &TempDir, name: &str) -> String {
     folder.path().join(name).to_str().unwrap().to_owned()
 }
 
+/// Whether this is root, whom no permission stops.
+pub fn is_root() -> bool {
+    fs::read_to_string("/proc/self/status")
+        .unwrap()
+        .lines()
+        .any(|line| line.starts_with("Uid:\t0\t"))
+}
+
 /// Names of the files in a folder.
 pub fn names_in(folder: &Path) -> Vec<String> {
     let mut names: Vec<_> = fs::read_dir(folder)
@@ -191,7 +199,12 @@ pub struct Changed {
 
 impl Changed {
     pub fn new(change: impl FnOnce(&mut Vec<u8>)) -> Self {
-        let mut bytes = fs::read(model()).unwrap();
+        Self::of("qwen2-q4_0.gguf", change)
+    }
+
+    /// The fixture of that name, changed.
+    pub fn of(name: &str, change: impl FnOnce(&mut Vec<u8>)) -> Self {
+        let mut bytes = fs::read(fixture(name)).unwrap();
         change(&mut bytes);
         let folder = folder();
         let path = path_in(&folder, "model.gguf");
