@@ -16,7 +16,7 @@ use core::fmt;
 use embedded_io::Write;
 use qlens::model::Model;
 use qlens::workers::Workers;
-use qlens_assistant::app::selftest::{self, LINE_BYTES};
+use qlens_assistant::app::selftest::{self, LINE_BYTES, Platform};
 use qlens_board::line::{Line, LineReader};
 use qlens_board::memory::PAGE;
 use qlens_board::sha256::Sha256;
@@ -60,6 +60,11 @@ pub fn run(
     if let (Err(error), true) = (&model, size > 0) {
         tell(&mut report, format_args!("error {error}"));
     }
+    let platform = Platform {
+        workers,
+        hasher: sha256::hasher,
+        counter: &CounterClock,
+    };
     tell(&mut report, format_args!("ready"));
     let mut request = REQUEST.lock();
     while receive(channel, &mut request) {
@@ -69,7 +74,7 @@ pub fn run(
             ("fault", _) => fault(rest, workers),
             ("hash", _) => hash(bytes, rest, &mut report),
             (_, Ok(model)) => {
-                selftest::answer(&request, model, arena, workers, sha256::hasher, &mut report);
+                selftest::answer(&request, model, arena, &platform, &mut report);
             }
             (_, Err(error)) => tell(&mut report, format_args!("error {error}")),
         }

@@ -191,6 +191,8 @@ where
         session.set_max_tokens(Some(settings.max_tokens));
         let actions = self.assistant.on_ready();
         self.carry_out(actions);
+        // With the log's time stamp, how long it took from reset: `cargo xtask bench` reads it.
+        log::info!("ready");
         self.ready();
         Ok(self.converse(&mut session, plan.limits().context, settings.max_tokens))
     }

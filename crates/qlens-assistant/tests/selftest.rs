@@ -2,6 +2,7 @@
 //! protocol says, and the bits are the session's own, whatever kernel, cores and batch.
 
 use std::fmt::Write as _;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use qlens::kernel::Kernel;
 use qlens::model::Model;
@@ -9,7 +10,7 @@ use qlens::plan::{Limits, Plan};
 use qlens::sampler::Sampler;
 use qlens::session::Session;
 use qlens::workers::{Inline, Workers};
-use qlens_assistant::app::selftest::answer;
+use qlens_assistant::app::selftest::{Counter, Platform, answer};
 use qlens_board::fake::FakeConsole;
 use qlens_board::sha256::{Hex, Sha256};
 
@@ -23,10 +24,31 @@ fn fixture() -> Vec<u8> {
     std::fs::read(path).expect("the fixture is in the repository")
 }
 
+/// A board whose time stands still.
+struct Still;
+
+impl Counter for Still {
+    fn ticks(&self) -> u64 {
+        7
+    }
+
+    fn frequency(&self) -> u64 {
+        1
+    }
+}
+
+fn platform(workers: &dyn Workers) -> Platform<'_> {
+    Platform {
+        workers,
+        hasher: Sha256::new,
+        counter: &Still,
+    }
+}
+
 fn ask(line: &str, model: &Model<'_>, workers: &dyn Workers) -> String {
     let mut arena = vec![0; 4 << 20];
     let mut console = FakeConsole::<4096>::new();
-    answer(line, model, &mut arena, workers, Sha256::new, &mut console);
+    answer(line, model, &mut arena, &platform(workers), &mut console);
     console.written().to_string()
 }
 
@@ -121,6 +143,64 @@ fn generation_gives_a_sessions_tokens() {
     assert_eq!(ask(&line, &model, &Inline), expected);
 }
 
+/// A core whose time is the number of pieces of work that it was given.
+#[derive(Default)]
+struct Counted(AtomicU64);
+
+// SAFETY: each task is run once, and all are done when `run` returns.
+unsafe impl Workers for Counted {
+    fn count(&self) -> usize {
+        1
+    }
+
+    fn run(&self, tasks: usize, task: &(dyn Fn(usize) + Sync)) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        (0..tasks).for_each(task);
+    }
+}
+
+impl Counter for Counted {
+    fn ticks(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn frequency(&self) -> u64 {
+        62_500_000
+    }
+}
+
+#[test]
+fn a_bench_counts_the_tokens_of_its_run_and_nothing_else() {
+    let bytes = fixture();
+    let model = Model::parse(&bytes).unwrap();
+    let work = Counted::default();
+    let platform = Platform {
+        workers: &work,
+        hasher: Sha256::new,
+        counter: &work,
+    };
+    let ticks = |fields: &str| {
+        let mut arena = vec![0; 4 << 20];
+        let mut console = FakeConsole::<4096>::new();
+        let line = format!("bench kernel=scalar {fields}");
+        answer(&line, &model, &mut arena, &platform, &mut console);
+        let said = console.written();
+        let fields = said.strip_prefix("bench kernel=scalar ticks=");
+        let ticks = fields.and_then(|fields| fields.strip_suffix(" hz=62500000\n"));
+        ticks.expect(said).parse::<u64>().unwrap()
+    };
+    let token = ticks("decode=1");
+    assert!(token > 0);
+    // In forty tokens this model ends its turn, and is made to go on.
+    assert_eq!(ticks("decode=40"), 40 * token);
+    assert_eq!(ticks("decode=2 position=9"), 2 * token);
+    // The output matrix is for the last token of a prompt alone, and a batch is one piece of work.
+    let batch = ticks("prefill=8 batch=4") - ticks("prefill=4 batch=4");
+    assert!((1..token).contains(&batch));
+    assert_eq!(ticks("prefill=40 batch=4"), 9 * batch + token);
+    assert_eq!(ticks("prefill=4 batch=4 position=7"), token);
+}
+
 #[test]
 fn what_cannot_be_done_is_said() {
     let bytes = fixture();
@@ -146,7 +226,18 @@ fn what_cannot_be_done_is_said() {
         (&format!("logits tokens={vocab}"), "is out of range"),
         (
             &format!("logits tokens={}", list(&[1; 2049])),
-            "error a line may have 2048 tokens",
+            "error a request may have 2048 tokens",
+        ),
+        ("bench", "error a bench is of prefill=N or of decode=N"),
+        (
+            "bench prefill=1 decode=1",
+            "error a bench is of prefill=N or of decode=N",
+        ),
+        ("bench decode=-1", "error field 1 is not"),
+        ("bench decode=2048", "error a request may have 2048 tokens"),
+        (
+            "bench prefill=18446744073709551615 position=18446744073709551615",
+            "error a request may have 2048 tokens",
         ),
     ] {
         let said = ask(line, &model, &Two);
@@ -161,8 +252,7 @@ fn what_cannot_be_done_is_said() {
         "logits tokens=1",
         &model,
         &mut [0; 1000],
-        &Two,
-        Sha256::new,
+        &platform(&Two),
         &mut console,
     );
     assert!(

@@ -16,6 +16,7 @@
 use core::fmt;
 
 use embedded_io::Write;
+use qlens::kernel::Kernel;
 use qlens::session::Stop;
 
 use crate::State;
@@ -108,6 +109,11 @@ impl<R: Write> Report<R> {
         self.line(format_args!(
             "logits sha256={sha256} positions={positions} vocab={vocab}"
         ));
+    }
+
+    /// `bench`, see [`super::selftest`].
+    pub fn bench(&mut self, kernel: Kernel, ticks: u64, hz: u64) {
+        self.line(format_args!("bench kernel={kernel} ticks={ticks} hz={hz}"));
     }
 
     /// `done` without times, see [`super::selftest`].

@@ -5,13 +5,18 @@
 //! |---|---|
 //! | `logits kernel=K workers=W batch=B tokens=1,2,3` | `logits sha256=<hex> positions=<n> vocab=<n>` |
 //! | `generate kernel=K workers=W batch=B n=N tokens=1,2,3` | `token <id>` for each, then `done <stop> tokens=<n>` |
+//! | `bench kernel=K workers=W batch=B prefill=N position=P` | `bench kernel=<name> ticks=<n> hz=<n>`: what a prompt of `N` tokens took |
+//! | `bench kernel=K workers=W batch=B decode=N position=P` | the same for `N` tokens of an answer |
 //! | `kernels` | `kernels scalar neon …`, those that this processor runs |
 //! | `workers` | `workers <n>`, the most that `workers=` may be |
 //! | anything else, or what cannot be done | `error <sentence>` |
 //!
 //! The hash is over all logits of all positions in order, each an `f32` in little-endian bytes. `kernel`
 //! may be left out for the fastest, `workers` for all of them, `batch` for 32. `workers` is 1 (the boot
-//! core alone) or all. Generation is greedy.
+//! core alone) or all. Generation is greedy. A bench's tokens are its own; it begins behind `position` tokens
+//! of context, none if that is left out, and its `ticks` are those of the board's [`Counter`], `hz` a second.
+
+mod bench;
 
 use core::fmt;
 use core::str::FromStr;
@@ -27,8 +32,10 @@ use qlens::workers::{Inline, Workers};
 use qlens_board::sha256::{Hex, Sha256};
 
 use super::report::Report;
+pub use bench::Counter;
+use bench::Run;
 
-/// Most tokens of a line.
+/// Most tokens of a request.
 pub const MAX_TOKENS: usize = 2048;
 
 /// Longest line, in bytes.
@@ -45,8 +52,10 @@ pub enum Error {
         /// The field's place in the line, from 1.
         number: usize,
     },
-    /// More than [`MAX_TOKENS`].
+    /// More than [`MAX_TOKENS`], those of the context included.
     TooManyTokens,
+    /// A bench of nothing, or of two things at once.
+    Run,
     /// Neither 1 nor all.
     Workers {
         /// What was asked for.
@@ -70,14 +79,18 @@ pub enum Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Request => f.write_str("a line is one of logits, generate, kernels, workers"),
+            Self::Request => {
+                f.write_str("a line is one of logits, generate, bench, kernels, workers")
+            }
             Self::Field { number } => {
                 write!(
                     f,
-                    "field {number} is not one of kernel, workers, batch, n, tokens with a value"
+                    "field {number} is not one of kernel, workers, batch, n, tokens, prefill, decode, position \
+                     with a value"
                 )
             }
-            Self::TooManyTokens => write!(f, "a line may have {MAX_TOKENS} tokens"),
+            Self::TooManyTokens => write!(f, "a request may have {MAX_TOKENS} tokens"),
+            Self::Run => f.write_str("a bench is of prefill=N or of decode=N, N being 1 or more"),
             Self::Workers { asked, found } => {
                 write!(f, "workers={asked} is not possible: it is 1 or {found}")
             }
@@ -101,6 +114,10 @@ struct Request {
     /// Tokens to generate.
     n: usize,
     tokens: Vec<u32, MAX_TOKENS>,
+    /// Tokens of a bench's prompt, of its answer, and of the context before.
+    prefill: usize,
+    decode: usize,
+    position: usize,
 }
 
 impl Request {
@@ -111,6 +128,9 @@ impl Request {
             batch: 32,
             n: 0,
             tokens: Vec::new(),
+            prefill: 0,
+            decode: 0,
+            position: 0,
         };
         for (index, field) in fields.split_whitespace().enumerate() {
             let error = Error::Field { number: index + 1 };
@@ -120,6 +140,9 @@ impl Request {
                 "workers" => request.workers = Some(number(value).ok_or(error)?),
                 "batch" => request.batch = number(value).ok_or(error)?,
                 "n" => request.n = number(value).ok_or(error)?,
+                "prefill" => request.prefill = number(value).ok_or(error)?,
+                "decode" => request.decode = number(value).ok_or(error)?,
+                "position" => request.position = number(value).ok_or(error)?,
                 "tokens" => {
                     for token in value.split(',') {
                         let token = number(token).ok_or(error)?;
@@ -138,18 +161,26 @@ fn number<N: FromStr>(text: &str) -> Option<N> {
     text.parse().ok()
 }
 
-/// Answers one line. `arena` is all the memory that there is beside the model; `hasher` makes a fresh
-/// hash.
+/// What a board brings to its test.
+pub struct Platform<'b> {
+    /// Its cores.
+    pub workers: &'b dyn Workers,
+    /// Makes a fresh hash.
+    pub hasher: fn() -> Sha256,
+    /// What runs are measured with.
+    pub counter: &'b dyn Counter,
+}
+
+/// Answers one line. `arena` is all the memory that there is beside the model.
 pub fn answer<R: Write>(
     line: &str,
     model: &Model<'_>,
     arena: &mut [u8],
-    workers: &dyn Workers,
-    hasher: fn() -> Sha256,
+    platform: &Platform<'_>,
     out: &mut R,
 ) {
     let mut out = Report(out);
-    if let Err(error) = carry_out(line, model, arena, workers, hasher, &mut out) {
+    if let Err(error) = carry_out(line, model, arena, platform, &mut out) {
         out.error(&error);
     }
 }
@@ -158,13 +189,13 @@ fn carry_out<R: Write>(
     line: &str,
     model: &Model<'_>,
     arena: &mut [u8],
-    workers: &dyn Workers,
-    hasher: fn() -> Sha256,
+    platform: &Platform<'_>,
     out: &mut Report<R>,
 ) -> Result<(), Error> {
     let (word, fields) = line.split_once(' ').unwrap_or((line, ""));
+    let workers = platform.workers;
     match word {
-        "logits" | "generate" => {}
+        "logits" | "generate" | "bench" => {}
         "kernels" => {
             out.words(
                 "kernels",
@@ -180,7 +211,14 @@ fn carry_out<R: Write>(
         }
         _ => return Err(Error::Request),
     }
-    let request = Request::parse(fields)?;
+    let mut request = Request::parse(fields)?;
+    let run = if word == "bench" {
+        let run = Run::new(request.prefill, request.decode, request.position)?;
+        request.tokens = run.tokens(model.config().n_vocab)?;
+        Some(run)
+    } else {
+        None
+    };
     let found = workers.count();
     let workers = match request.workers {
         None => workers,
@@ -189,7 +227,7 @@ fn carry_out<R: Write>(
         Some(asked) => return Err(Error::Workers { asked, found }),
     };
     let limits = Limits {
-        context: request.tokens.len() + request.n,
+        context: request.tokens.len().saturating_add(request.n),
         batch: request.batch,
         ..Limits::default()
     };
@@ -201,11 +239,20 @@ fn carry_out<R: Write>(
     let mut session = Session::new(model, &plan, arena, workers)
         .and_then(|session| session.with_kernel(request.kernel))
         .map_err(Error::Session)?;
+    if let Some(run) = run {
+        let counter = platform.counter;
+        let ticks = run
+            .measure(&mut session, &request.tokens, counter)
+            .map_err(Error::Session)?;
+        out.bench(session.kernel(), ticks, counter.frequency());
+        return Ok(());
+    }
     session
         .feed_tokens(&request.tokens)
         .map_err(Error::Session)?;
     if word == "logits" {
-        logits(&mut session, hasher(), model.config().n_vocab, out)
+        let hash = (platform.hasher)();
+        logits(&mut session, hash, model.config().n_vocab, out)
     } else {
         generate(&mut session, request.n, out)
     }
