@@ -45,6 +45,13 @@ pub static QEMU_USER: Program = Program {
     least: (7, 2),
     package: "qemu-user",
 };
+/// The model of a processor's pipeline. Version 14, Debian 12's default, has two dot products a cycle on a
+/// Cortex-A55, which issues one.
+pub static LLVM_MCA: Program = Program {
+    command: &["llvm-mca-19", "--version"],
+    least: (19, 0),
+    package: "llvm-19",
+};
 /// The client of the index that the model is published in.
 pub static PIP: Program = Program {
     command: &["python3", "-m", "pip", "--version"],
@@ -63,7 +70,7 @@ pub const HUB: &str = "thumbv8m.main-none-eabihf";
 pub fn everything() -> Result<()> {
     let components = [Need::Component("clippy"), Need::Component("fmt")];
     let targets = [BARE, LINUX, HUB].map(Need::Target);
-    let programs = [&QEMU_SYSTEM, &QEMU_USER, &PIP].map(Need::Program);
+    let programs = [&QEMU_SYSTEM, &QEMU_USER, &LLVM_MCA, &PIP].map(Need::Program);
     make_sure_of(&[&components[..], &targets, &programs].concat())?;
     let model = model::default()?;
     eprintln!(
@@ -153,12 +160,17 @@ mod tests {
                 "pip 23.0.1 from /usr/lib/python3/dist-packages/pip (python 3.11)",
                 Some((23, 0)),
             ),
+            (
+                "Debian LLVM version 19.1.7\n  Optimized build.",
+                Some((19, 1)),
+            ),
             ("", None),
             ("/usr/bin/python3: No module named pip", None),
         ] {
             assert_eq!(version_in(said), version, "{said}");
         }
         assert_eq!(PIP.name(), "pip");
+        assert_eq!(LLVM_MCA.name(), "llvm-mca-19");
         assert_eq!(QEMU_USER.name(), "qemu-aarch64");
     }
 }
