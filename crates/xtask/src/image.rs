@@ -51,7 +51,17 @@ pub fn firmware(board: &Board) -> Result<Image> {
     build(&board.name, &board.name, &board.triple, "-Map=")
 }
 
-/// Builds the `qlens` tool in release.
+/// Builds the `qlens` tool for this machine in release; returns the program.
+pub fn host_tool() -> Result<PathBuf> {
+    eprintln!("building qlens for this machine");
+    let mut command = workspace::cargo("build");
+    command
+        .args(["--release", "--package", "qlens-cli", "--bin", "qlens"])
+        .args(["--message-format", "json-render-diagnostics"]);
+    workspace::build_binary(&mut command)
+}
+
+/// Builds the `qlens` tool for another machine in release.
 fn tool(triple: &str) -> Result<Image> {
     setup::make_sure_of(&[Need::Target(triple)])?;
     // What `.cargo/config.toml` links with rust-lld takes a linker's options, the rest a C compiler's.

@@ -22,6 +22,18 @@ pub struct Section {
     pub writable: bool,
 }
 
+impl Section {
+    /// Bytes that have to be stored.
+    pub fn flash(&self) -> u64 {
+        if self.stored { self.size } else { 0 }
+    }
+
+    /// Bytes of memory that cannot be read from where they are stored.
+    pub fn ram(&self) -> u64 {
+        if self.writable { self.size } else { 0 }
+    }
+}
+
 /// The sections of a 64-bit ELF file that are allocated, in address order.
 pub fn of_elf(bytes: &[u8]) -> Result<Vec<Section>> {
     let file =
@@ -57,8 +69,7 @@ pub fn table(sections: &[Section]) -> String {
     );
     let (mut flash, mut ram) = (0, 0);
     for section in sections {
-        let stored = if section.stored { section.size } else { 0 };
-        let written = if section.writable { section.size } else { 0 };
+        let (stored, written) = (section.flash(), section.ram());
         flash += stored;
         ram += written;
         let _ = writeln!(

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::Value;
 
 use crate::interrupt;
@@ -84,6 +84,21 @@ pub fn build_binary(command: &mut Command) -> Result<PathBuf> {
         bail!("`{}` failed ({status})", line_of(command));
     }
     executable.with_context(|| format!("`{}` built no executable", line_of(command)))
+}
+
+/// What a command prints; a failure is what it says of it.
+pub fn output(command: &mut Command) -> Result<Vec<u8>> {
+    let line = line_of(command);
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .with_context(|| format!("cannot run `{line}`"))?;
+    ensure!(
+        output.status.success(),
+        "`{line}` failed: {}",
+        String::from_utf8_lossy(&output.stderr).trim_end()
+    );
+    Ok(output.stdout)
 }
 
 /// The command as one would type it.

@@ -10,6 +10,9 @@ use super::folder::Folder;
 use crate::boards::Board;
 use crate::model::Model;
 
+/// Option of a processor whose counter ticks each nanosecond.
+const COUNTER: &str = ",cntfrq=1000000000";
+
 /// What is to be emulated.
 pub struct Machine<'a> {
     /// The board; it must have a machine.
@@ -32,6 +35,9 @@ pub struct Machine<'a> {
     pub max_tokens: Option<u32>,
     /// Whether the firmware takes requests of tests instead of running the application.
     pub selftest: bool,
+    /// Whether virtual time counts instructions, a nanosecond each, instead of following this machine's
+    /// clock. Cores then take turns, so this is for one.
+    pub icount: bool,
     /// Where the display is seen.
     pub display: Display,
     /// Port on which a debugger is waited for.
@@ -84,6 +90,7 @@ impl<'a> Machine<'a> {
             system: None,
             max_tokens: None,
             selftest: false,
+            icount: false,
             display: Display::None,
             gdb: None,
         }
@@ -96,9 +103,14 @@ impl<'a> Machine<'a> {
             .board
             .machine
             .with_context(|| format!("no emulator for the board {name:?}"))?;
+        let cpu = self.cpu.unwrap_or(machine.cpu);
         let mut line = Line::default();
         line.add("-machine", machine.kind)
-            .add("-cpu", self.cpu.unwrap_or(machine.cpu))
+            .add(
+                "-cpu",
+                // A counter that ticks once an instruction.
+                format!("{cpu}{}", if self.icount { COUNTER } else { "" }),
+            )
             .add("-smp", self.cores.to_string())
             .add("-m", self.memory.unwrap_or(machine.memory))
             .path("-kernel", "", self.image, "")
@@ -128,6 +140,9 @@ impl<'a> Machine<'a> {
             .add("-device", "virtconsole,chardev=speech")
             // Held until both sockets are connected, so that no report is lost.
             .flag("-S");
+        if self.icount {
+            line.add("-icount", "shift=0");
+        }
         match self.drive {
             Drive::Missing => {}
             Drive::File(model) => {
@@ -277,6 +292,8 @@ mod tests {
             "opt/qlens/max_tokens",
             "-gdb",
             "model.addr",
+            "icount",
+            "cntfrq",
         ] {
             assert!(!plain.contains(absent), "{absent}: {plain}");
         }
@@ -287,9 +304,11 @@ mod tests {
             machine.system = Some("Be brief.");
             machine.max_tokens = Some(8);
             machine.gdb = Some(4321);
+            machine.icount = true;
         });
         for present in [
-            "-cpu cortex-a55",
+            "-cpu cortex-a55,cntfrq=1000000000",
+            "-icount shift=0",
             "-m 700M",
             "opt/qlens/ctx,string=512",
             "opt/qlens/system,file=",

@@ -192,6 +192,17 @@ impl Emulator {
             .context("the speech channel is closed")
     }
 
+    /// Says a request of the self-test and returns the line that answers it, which begins with the same word.
+    pub fn request(&mut self, line: &str, silence: Duration) -> Result<String> {
+        self.say(line)?;
+        let word = line.split(' ').next().unwrap_or(line);
+        let what = format!("the answer to `{word}`");
+        self.wait_for(&what, silence, |report| match report {
+            Report::Other(answer) if answer.starts_with(word) => Some(answer.clone()),
+            _ => None,
+        })
+    }
+
     /// The console's input, once; closing it is the end of what is typed.
     pub fn take_stdin(&mut self) -> Option<ChildStdin> {
         self.stdin.take()

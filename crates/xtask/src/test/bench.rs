@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -37,15 +37,10 @@ impl Bench {
             Need::Program(&setup::QEMU_SYSTEM),
         ])?;
         let image = image::firmware(&board)?.path;
-        let mut host = workspace::cargo("build");
-        host.args(["--release", "--package", "qlens-cli", "--bin", "qlens"]);
-        host.args(["--message-format", "json-render-diagnostics"]);
-        eprintln!("building qlens for this machine");
-        let qlens = workspace::build_binary(&mut host)?;
         Ok(Self {
             board,
             image,
-            qlens,
+            qlens: image::host_tool()?,
             scratch: workspace::output_folder("emulated-tests")?,
         })
     }
@@ -118,8 +113,8 @@ impl Bench {
             command.args(["--system", system]);
         }
         command.args(["-n", &machine.max_tokens.unwrap_or(256).to_string()]);
-        let json: Value =
-            serde_json::from_slice(&output(&mut command)?).context("qlens printed no JSON")?;
+        let json: Value = serde_json::from_slice(&workspace::output(&mut command)?)
+            .context("qlens printed no JSON")?;
         Ok(Answer {
             question: question.into(),
             prompt_tokens: ids(&json["prompt_tokens"])?,
@@ -174,19 +169,6 @@ fn model_in(path: &Path) -> Result<Model> {
         size: path.metadata()?.len(),
         sha256,
     })
-}
-
-/// What a command prints; a failure is what it says of it.
-pub fn output(command: &mut Command) -> Result<Vec<u8>> {
-    let line = workspace::line_of(command);
-    let output = command.stdin(Stdio::null()).output();
-    let output = output.with_context(|| format!("cannot run `{line}`"))?;
-    ensure!(
-        output.status.success(),
-        "`{line}` failed: {}",
-        String::from_utf8_lossy(&output.stderr).trim_end()
-    );
-    Ok(output.stdout)
 }
 
 /// A list of token ids.

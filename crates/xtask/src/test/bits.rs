@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::Counts;
 use super::bench::{Bench, Checks};
-use crate::emulator::{Drive, Emulator, Machine, Report};
+use crate::emulator::{Drive, Machine};
 use crate::model::Model;
 use crate::workspace;
 
@@ -93,10 +93,10 @@ fn board_bits(
 ) -> Result<()> {
     let mut emulator = Bench::boot(machine)?;
     ensure!(
-        request(&mut emulator, "kernels")? == format!("kernels {}", kernels.join(" ")),
+        emulator.request("kernels", PATIENCE)? == format!("kernels {}", kernels.join(" ")),
         "the firmware does not find the kernels {kernels:?}"
     );
-    let workers = request(&mut emulator, "workers")?;
+    let workers = emulator.request("workers", PATIENCE)?;
     let all = workers
         .strip_prefix("workers ")
         .context("no answer to `workers`")?
@@ -116,7 +116,8 @@ fn board_bits(
         for workers in cores {
             for batch in batches {
                 let setup = format!("kernel={kernel} workers={workers} batch={batch}");
-                let answer = request(&mut emulator, &format!("logits {setup} tokens={tokens}"))?;
+                let answer =
+                    emulator.request(&format!("logits {setup} tokens={tokens}"), PATIENCE)?;
                 ensure!(
                     answer.starts_with(&format!("logits sha256={expected} ")),
                     "{setup}: not the host's {expected}, but {answer}"
@@ -130,18 +131,4 @@ fn board_bits(
         "the machine did not switch itself off"
     );
     Ok(())
-}
-
-/// Sends a line and returns the line that answers it.
-fn request(emulator: &mut Emulator, line: &str) -> Result<String> {
-    emulator.say(line)?;
-    let word = line.split(' ').next().unwrap_or(line).to_owned();
-    emulator.wait_for(
-        &format!("the answer to `{word}`"),
-        PATIENCE,
-        |report| match report {
-            Report::Other(answer) if answer.starts_with(&word) => Some(answer.clone()),
-            _ => None,
-        },
-    )
 }

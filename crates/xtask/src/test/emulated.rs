@@ -50,6 +50,9 @@ pub fn run(_: bool) -> Result<Counts> {
         "a model that lies in RAM already: the host's tokens",
         || from_ram(&bench),
     )?;
+    checks.run("instructions are counted, the same each time", || {
+        counted(&bench)
+    })?;
     checks.run("a second question keeps the conversation", || {
         second_question(&bench)
     })?;
@@ -98,6 +101,32 @@ fn from_ram(bench: &Bench) -> Result<()> {
     let answer = ask::ask(&mut emulator, QUESTION, &mut |_, _| {})?;
     emulator.quit()?;
     bench.same_as_host(&machine, &model, &answer)
+}
+
+/// What `cargo xtask bench` builds on.
+fn counted(bench: &Bench) -> Result<()> {
+    let model = Bench::fixture("qwen2-q4_k_m")?;
+    let Some(start) = bench.board.model_start else {
+        return Ok(());
+    };
+    let machine = Machine {
+        cores: 1,
+        icount: true,
+        selftest: true,
+        ..bench.machine(Drive::Ram(&model, start))
+    };
+    let mut emulator = Bench::boot(&machine)?;
+    for run in ["bench decode=3", "bench prefill=40 position=5"] {
+        let answers = [(); 2].map(|()| emulator.request(run, PATIENCE));
+        let [first, second] = answers;
+        let (first, second) = (first?, second?);
+        ensure!(
+            first.ends_with(" hz=1000000000"),
+            "not a tick an instruction: {first}"
+        );
+        ensure!(first == second, "{run}: {first}, and then {second}");
+    }
+    emulator.quit()
 }
 
 fn second_question(bench: &Bench) -> Result<()> {

@@ -16,6 +16,7 @@ use serde_json::Value;
 use super::Counts;
 use super::bench::{self, Bench, Checks};
 use crate::model::{self, Model};
+use crate::workspace;
 
 const GOLDEN: &str = include_str!("../../golden/qwen2.5-coder-0.5b-q4_k_m.json");
 /// What llama.cpp reaches on this file.
@@ -64,7 +65,7 @@ fn answer(bench: &Bench, model: &Model, case: &Case) -> Result<()> {
         "0",
         "--json",
     ]);
-    let json: Value = serde_json::from_slice(&bench::output(&mut command)?)?;
+    let json: Value = serde_json::from_slice(&workspace::output(&mut command)?)?;
     ensure!(
         bench::ids(&json["prompt_tokens"])? == case.tokens,
         "{:?} became {}",
@@ -98,7 +99,7 @@ fn logits(bench: &Bench, model: &Model, cases: &[Case]) -> Result<()> {
             .args(["--tokens", &tokens.join(",")])
             .arg("--out")
             .arg(&path);
-        bench::output(&mut command)?;
+        workspace::output(&mut command)?;
         let bytes = fs::read(&path)?;
         let row = bytes.len() / case.tokens.len();
         let last = bytes[bytes.len() - row..].as_chunks::<4>().0;
