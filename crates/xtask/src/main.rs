@@ -2,6 +2,7 @@
 //! and then does its work, so that a fresh clone needs one command and no page of instructions.
 
 mod ask;
+mod bench;
 mod boards;
 mod demo;
 mod emulate;
@@ -37,6 +38,8 @@ enum Verb {
     Demo,
     /// Run every test: host, cross, emulated, end to end
     Test(test::Args),
+    /// Measure what can be compared: instructions a token, memory, sizes, cycles of the hot loops
+    Bench(bench::Args),
     /// Boot a board in QEMU, to use by hand or to ask it one question
     Emulate(emulate::Args),
     /// Build a board's firmware, or the `qlens` tool for another machine; print its size by section
@@ -53,6 +56,7 @@ fn main() -> ExitCode {
         Some(Verb::Setup) => setup::everything(),
         Some(Verb::Demo) => demo::run(),
         Some(Verb::Test(args)) => return test::run(&args),
+        Some(Verb::Bench(args)) => bench::run(&args),
         Some(Verb::Emulate(args)) => emulate::run(&args),
         Some(Verb::Build(args)) => image::run(&args),
     };
