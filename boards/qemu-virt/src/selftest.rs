@@ -1,11 +1,12 @@
 //! The firmware as its own test: with `opt/qlens/selftest` given, no application runs, and the speech
-//! channel takes the requests of [`qlens_assistant::app::selftest`] instead. Three more are this
+//! channel takes the requests of [`qlens_assistant::app::selftest`] instead. Four more are this
 //! board's own:
 //!
 //! | line in | what happens |
 //! |---|---|
 //! | `fault <kind>` | the firmware goes wrong in that way: null, text, execute, stack, core-stack, undefined, panic |
 //! | `hash <n>` | `hash hardware_us=… software_us=…`: SHA-256 of the model's first `n` bytes both ways |
+//! | `interleave` | `interleave changed=true`: the model's matrices are permuted in place, from here on |
 //! | `off` | the machine is switched off |
 //!
 //! `ready` says that lines are taken.
@@ -15,6 +16,7 @@ use core::fmt;
 
 use embedded_io::Write;
 use qlens::model::Model;
+use qlens::pack;
 use qlens::workers::Workers;
 use qlens_assistant::app::selftest::{self, LINE_BYTES, Platform};
 use qlens_board::line::{Line, LineReader};
@@ -55,30 +57,47 @@ pub fn run(
     };
     let pages = size.next_multiple_of(PAGE as usize).min(ram.len());
     let (model, arena) = ram.split_at_mut(pages);
-    let bytes = &model[..size];
-    let model = Model::parse(bytes);
-    if let (Err(error), true) = (&model, size > 0) {
-        tell(&mut report, format_args!("error {error}"));
-    }
+    let model = &mut model[..size];
     let platform = Platform {
         workers,
         hasher: sha256::hasher,
         counter: &CounterClock,
     };
     tell(&mut report, format_args!("ready"));
+    while answer(channel, model, arena, &platform, &mut report) {
+        // As an application does it with a model that it has loaded.
+        match pack::interleave(model, arena, &mut |_| {}) {
+            Ok(changed) => tell(&mut report, format_args!("interleave changed={changed}")),
+            Err(error) => tell(&mut report, format_args!("error {error}")),
+        }
+    }
+}
+
+/// Answers requests until one changes the model (`true`) or switches the machine off.
+fn answer(
+    channel: &RefCell<Option<Channel>>,
+    bytes: &[u8],
+    arena: &mut [u8],
+    platform: &Platform<'_>,
+    report: &mut Report<'_>,
+) -> bool {
+    let model = Model::parse(bytes);
+    if let (Err(error), false) = (&model, bytes.is_empty()) {
+        tell(report, format_args!("error {error}"));
+    }
     let mut request = REQUEST.lock();
     while receive(channel, &mut request) {
         let (word, rest) = request.split_once(' ').unwrap_or((&request, ""));
         match (word, &model) {
-            ("off", _) => return,
-            ("fault", _) => fault(rest, workers),
-            ("hash", _) => hash(bytes, rest, &mut report),
-            (_, Ok(model)) => {
-                selftest::answer(&request, model, arena, &platform, &mut report);
-            }
-            (_, Err(error)) => tell(&mut report, format_args!("error {error}")),
+            ("off", _) => return false,
+            ("interleave", _) => return true,
+            ("fault", _) => fault(rest, platform.workers),
+            ("hash", _) => hash(bytes, rest, report),
+            (_, Ok(model)) => selftest::answer(&request, model, arena, platform, report),
+            (_, Err(error)) => tell(report, format_args!("error {error}")),
         }
     }
+    false
 }
 
 fn tell(report: &mut Report<'_>, line: fmt::Arguments<'_>) {

@@ -17,11 +17,12 @@ use core::fmt;
 
 use embedded_io::Write;
 use qlens::model::Model;
+use qlens::pack;
 use qlens::plan::Plan;
 use qlens::sampler::Sampler;
 use qlens::session::{self, Interrupt, Phase, Session, Stop, Watch};
 use qlens::workers::Workers;
-use qlens_board::memory::PAGE;
+use qlens_board::memory::{MemoryMap, PAGE};
 use qlens_board::sha256::Sha256;
 use qlens_board::store::Flow;
 use qlens_board::{
@@ -169,11 +170,46 @@ where
         // The arena begins at the next page, or in a region of its own.
         let pages = size.next_multiple_of(PAGE as usize).min(memory.model.len());
         let (model, behind) = memory.model.split_at_mut(pages);
-        let model = Model::parse(&model[..size]).map_err(Refusal::Model)?;
+        let room = memory.arena.as_deref_mut().unwrap_or(behind);
+        let is_changed = self.interleave(&mut model[..size], room);
+        let end = self.converse_with(&model[..size], room, &memory.map, settings, workers);
+        if is_changed && store.is_resident() {
+            // Nobody brings it anew: it must be what its checksum is of.
+            let _ = pack::deinterleave(&mut model[..size], room);
+        }
+        end
+    }
+
+    /// Permutes the model's matrices where they lie, as the kernels want them; returns whether it did.
+    fn interleave(&mut self, model: &mut [u8], scratch: &mut [u8]) -> bool {
+        let started = self.ports.clock.now_us();
+        let done = pack::interleave(model, scratch, &mut |_| self.poll());
+        match done {
+            Ok(true) => log::info!(
+                "its matrices were interleaved in {} ms",
+                (self.ports.clock.now_us() - started) / 1000
+            ),
+            // What is wrong with a damaged file is said by who takes it for a model.
+            Ok(false) | Err(pack::Error::Gguf(_)) => {}
+            Err(error) => log::warn!("it is used as it is: {error}"),
+        }
+        done == Ok(true)
+    }
+
+    /// From a model in memory to the end of the conversation with it.
+    fn converse_with(
+        &mut self,
+        model: &[u8],
+        room: &mut [u8],
+        map: &MemoryMap<'_>,
+        settings: &Settings,
+        workers: &dyn Workers,
+    ) -> Result<End, Refusal> {
+        let size = model.len();
+        let model = Model::parse(model).map_err(Refusal::Model)?;
         let plan = Plan::new(model.config(), &settings.limits(&model)).map_err(Refusal::Plan)?;
         let bytes = plan.total();
-        let room = memory.arena.as_deref_mut().unwrap_or(behind);
-        let layout = memory.map.place(size as u64, bytes as u64);
+        let layout = map.place(size as u64, bytes as u64);
         let layout = layout.map_err(Refusal::Map)?;
         // The map said that it fits; what it says of addresses is the board's business.
         let arena = room.get_mut(..bytes).unwrap_or_default();

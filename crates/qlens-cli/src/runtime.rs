@@ -26,7 +26,7 @@ pub struct RuntimeArgs {
     #[arg(long, value_name = "N", value_parser = thread_count())]
     threads: Option<u32>,
     /// Prompt tokens that go through the model at once
-    #[arg(long, value_name = "N", default_value_t = 32, value_parser = token_count())]
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = token_count())]
     batch: u32,
     /// Instruction set to compute with [default: the fastest of this processor]
     #[arg(long, value_name = "NAME", value_parser = kernel())]

@@ -54,6 +54,7 @@ pub mod chat;
 pub mod gguf;
 pub mod kernel;
 pub mod model;
+pub mod pack;
 pub mod plan;
 pub mod quant;
 pub mod sampler;

@@ -7,6 +7,7 @@ use core::fmt;
 
 use crate::{
     cache::{KvCache, KvType},
+    kernel::{HEADS, TILE},
     model::{Config, Layer},
     quant::GROUP,
     tokenizer::SCRATCH_BYTES,
@@ -28,7 +29,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             context: 2048,
-            batch: 32,
+            batch: 64,
             kv: KvType::F16,
         }
     }
@@ -140,10 +141,20 @@ impl Plan {
             q: times(batch, config.q_width())?,
             kv_rows: times(batch, config.kv_width())?,
             ff: times(batch, config.n_ff)?,
-            quantized: times(batch, widest)?,
+            // Rows of activations are quantized four at a time.
+            quantized: times(
+                batch
+                    .checked_next_multiple_of(TILE)
+                    .ok_or(Error::TooLarge)?,
+                widest,
+            )?,
             angles: times(batch, config.n_rot / 2)?,
             frequencies: config.n_rot / 2,
-            scores: times(config.n_head, context)?,
+            // Attention takes up to four of the heads that share keys and values at a time.
+            scores: times(
+                config.n_head_kv * (config.n_head / config.n_head_kv).next_multiple_of(HEADS),
+                context,
+            )?,
             vocab: config.n_vocab,
             context,
         };
@@ -158,7 +169,10 @@ impl Plan {
             ),
             (
                 "int8 activations",
-                add(section(&[s.quantized], 1), f32s(&[groups, groups])),
+                add(
+                    section(&[s.quantized], 1),
+                    f32s(&[groups, groups, 2 * groups]),
+                ),
             ),
             (
                 "attention",

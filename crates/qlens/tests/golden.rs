@@ -3,7 +3,9 @@
 mod support;
 
 use qlens::{
+    gguf::Gguf,
     kernel::Kernel,
+    pack,
     sampler::Sampler,
     workers::{Inline, Workers},
 };
@@ -95,12 +97,20 @@ fn bits(model: &[u8], tokens: &[u32], setup: Setup, workers: &dyn Workers) -> Ve
     })
 }
 
+/// The model as a loader that owns its bytes has it.
+fn interleaved(model: &[u8]) -> Aligned {
+    let mut model = Aligned::from(model);
+    let mut scratch = vec![0; pack::scratch_bytes(&Gguf::parse(&model).unwrap())];
+    pack::interleave(&mut model, &mut scratch, &mut |_| {}).unwrap();
+    model
+}
+
 /// 64-bit FNV-1a of the logits of each file's longest case: the same on every machine.
 const FINGERPRINTS: [(&str, u64); 4] = [
-    ("qwen2-f16.gguf", 0xc5f8_69c3_2963_6d7e),
-    ("qwen2-q4_0.gguf", 0x4bf9_bebb_f1a1_6a9f),
-    ("qwen2-q4_k_m.gguf", 0x9300_3016_4910_d5af),
-    ("qwen2-q8_0.gguf", 0xba47_4540_6470_f681),
+    ("qwen2-f16.gguf", 0xf4b3_c70c_2f60_53d6),
+    ("qwen2-q4_0.gguf", 0xafe8_218d_221f_c825),
+    ("qwen2-q4_k_m.gguf", 0x18ff_ffb8_5636_a8bf),
+    ("qwen2-q8_0.gguf", 0x3325_f233_d7b9_4df2),
 ];
 
 fn fingerprint(bits: &[u32]) -> u64 {
@@ -111,7 +121,7 @@ fn fingerprint(bits: &[u32]) -> u64 {
 }
 
 #[test]
-fn kernels_threads_and_batches_do_not_change_a_bit() {
+fn kernels_threads_batches_and_layouts_do_not_change_a_bit() {
     let kernels: Vec<Kernel> = Kernel::ALL
         .into_iter()
         .filter(|k| k.is_available())
@@ -141,21 +151,21 @@ fn kernels_threads_and_batches_do_not_change_a_bit() {
             "{file}: {:#018x}",
             fingerprint(&expected)
         );
-        for &kernel in &kernels {
-            for batch in [1, 7, 64] {
+        for (layout, model) in [("plain", &model), ("interleaved", &interleaved(&model))] {
+            for (&kernel, batch) in kernels.iter().flat_map(|k| [1, 7, 64].map(|b| (k, b))) {
                 let setup = Setup {
                     kernel,
                     batch,
                     context: 64,
                 };
                 assert!(
-                    bits(&model, tokens, setup, &Inline) == expected,
-                    "{file} {setup:?}"
+                    bits(model, tokens, setup, &Inline) == expected,
+                    "{file} {layout} {setup:?}"
                 );
                 #[cfg(feature = "std")]
                 assert!(
-                    bits(&model, tokens, setup, &two) == expected,
-                    "{file} {setup:?}, two threads"
+                    bits(model, tokens, setup, &two) == expected,
+                    "{file} {layout} {setup:?}, two threads"
                 );
             }
         }

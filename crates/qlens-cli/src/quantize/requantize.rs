@@ -4,7 +4,7 @@
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
-use qlens::quant::{Format, GROUP, Matrix};
+use qlens::quant::{Format, GROUP, Layout, Matrix};
 use qlens::workers::Workers;
 
 use super::blocks::{self, Q4_0_BYTES, Q8_0_BYTES};
@@ -63,13 +63,13 @@ impl<'m> Requantize<'m> {
         if !weights.is_multiple_of(unit) {
             return None;
         }
-        let units = Matrix::new(format, weights / unit, unit, data)?;
+        let units = Matrix::new(format, Layout::Rows, weights / unit, unit, data)?;
         Some(Self { units, target })
     }
 
     /// Bytes in the new format.
     pub fn bytes(&self) -> usize {
-        self.units.rows * self.unit_bytes()
+        self.units.rows() * self.unit_bytes()
     }
 
     /// Hands the blocks to `sink` in order: the same blocks whatever the number of workers. `refuse`
@@ -80,10 +80,10 @@ impl<'m> Requantize<'m> {
         refuse: &dyn Fn(usize) -> Failure,
         sink: &mut dyn FnMut(&[u8]) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
-        let batch = (BATCH / self.units.cols).min(self.units.rows);
+        let batch = (BATCH / self.units.cols()).min(self.units.rows());
         let mut out = vec![0; batch * self.unit_bytes()];
-        for start in (0..self.units.rows).step_by(batch) {
-            let units = start..(start + batch).min(self.units.rows);
+        for start in (0..self.units.rows()).step_by(batch) {
+            let units = start..(start + batch).min(self.units.rows());
             let out = &mut out[..units.len() * self.unit_bytes()];
             self.batch(units, workers, out).map_err(refuse)?;
             sink(out)?;
@@ -93,7 +93,7 @@ impl<'m> Requantize<'m> {
 
     fn unit_bytes(&self) -> usize {
         let format = self.target.format();
-        self.units.cols / format.block_len() * format.block_bytes()
+        self.units.cols() / format.block_len() * format.block_bytes()
     }
 
     /// Shares `units` out among the workers; `Err` has the first weight that fails.
@@ -103,7 +103,7 @@ impl<'m> Requantize<'m> {
         workers: &dyn Workers,
         out: &mut [u8],
     ) -> Result<(), usize> {
-        let share = SHARE / self.units.cols;
+        let share = SHARE / self.units.cols();
         let outs = out.chunks_mut(share * self.unit_bytes());
         let tasks: Vec<_> = units
             .step_by(share)
@@ -125,7 +125,7 @@ impl<'m> Requantize<'m> {
 
     /// Fills `out` with the blocks from unit `first` on.
     fn units(&self, first: usize, out: &mut [u8]) -> Result<(), usize> {
-        let mut weights = vec![0.0; self.units.cols];
+        let mut weights = vec![0.0; self.units.cols()];
         for (index, out) in (first..).zip(out.chunks_exact_mut(self.unit_bytes())) {
             let is_there = self.units.dequantize_row(index, &mut weights);
             debug_assert!(is_there, "batches end where the tensor does");
@@ -137,7 +137,7 @@ impl<'m> Requantize<'m> {
                     Target::Q4_0 => block.copy_from_slice(&blocks::q4_0(weights)),
                 }
                 if !blocks::is_sound(weights, block) {
-                    return Err(index * self.units.cols + group * GROUP);
+                    return Err(index * self.units.cols() + group * GROUP);
                 }
             }
         }

@@ -36,7 +36,7 @@ pub(crate) mod writer;
 
 pub use error::Error;
 pub use tensor::{Tensor, Tensors};
-pub use types::{TypeInfo, type_info, type_name};
+pub use types::{INTERLEAVED, TypeInfo, interleaved, type_info, type_name};
 pub use value::{Array, Strings, Value, ValueType};
 
 use names::Seen;
@@ -128,6 +128,19 @@ impl<'m> Gguf<'m> {
         })
     }
 
+    /// What was learnt of the file, without the file.
+    pub(crate) fn detach(&self) -> Detached {
+        Detached {
+            gguf: Gguf {
+                section: DataSection {
+                    file: &[],
+                    ..self.section
+                },
+                ..*self
+            },
+        }
+    }
+
     /// The file's bytes, whole.
     pub fn bytes(&self) -> &'m [u8] {
         self.section.file
@@ -195,6 +208,26 @@ impl<'m> Gguf<'m> {
     /// The number of tensors.
     pub fn tensor_count(&self) -> usize {
         self.tensor_count
+    }
+}
+
+/// What [`Gguf::parse`] found in a file that is being changed meanwhile.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Detached {
+    gguf: Gguf<'static>,
+}
+
+impl Detached {
+    /// The same over `file`, in which only tensors' data and types may have changed, and these only to types
+    /// of as many bytes. Of another file it shows what is not there.
+    pub(crate) fn attach<'m>(&self, file: &'m [u8]) -> Gguf<'m> {
+        Gguf {
+            section: DataSection {
+                file,
+                ..self.gguf.section
+            },
+            ..self.gguf
+        }
     }
 }
 

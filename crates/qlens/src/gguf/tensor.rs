@@ -18,6 +18,8 @@ pub struct Tensor<'m> {
     pub n_dims: u32,
     /// The block format's number; [`type_name`] names it.
     pub ggml_type: u32,
+    /// Where the directory has that number, in bytes from the start of the file.
+    pub type_at: usize,
     /// Where the data begins, in bytes from the start of the file.
     pub offset: u64,
     /// The data, a whole number of blocks; `None` if the type is not one of [`type_info`], so that
@@ -45,6 +47,7 @@ pub(super) struct Entry<'m> {
     dims: [u64; MAX_DIMS],
     n_dims: u32,
     ggml_type: u32,
+    type_at: usize,
     /// Bytes from the start of the data section.
     offset: u64,
     /// Bytes of the data, where the type is known.
@@ -67,6 +70,7 @@ impl<'m> Entry<'m> {
         for dim in stated {
             *dim = reader.u64("a tensor's dimension")?;
         }
+        let type_at = reader.at();
         let ggml_type = reader.u32("a tensor's type")?;
         let offset = reader.u64("a tensor's offset")?;
         Ok(Self {
@@ -74,6 +78,7 @@ impl<'m> Entry<'m> {
             dims,
             n_dims,
             ggml_type,
+            type_at,
             offset,
             bytes: data_bytes(dims, ggml_type, index)?,
             index,
@@ -151,6 +156,7 @@ impl<'m> DataSection<'m> {
             dims: entry.dims,
             n_dims: entry.n_dims,
             ggml_type: entry.ggml_type,
+            type_at: entry.type_at,
             offset,
             data,
             index: entry.index,

@@ -4,6 +4,29 @@
 //! the reader must know how many bytes a tensor takes before it can say whether it lies inside the
 //! file, and an error about an unsupported format should name it. The figures are those of
 //! `ggml.h` and `ggml-common.h`.
+//!
+//! Types of this project's own are ggml's plus [`INTERLEAVED`]: far outside of ggml's range, so that no other
+//! reader takes interleaved rows for plain ones.
+
+/// Added to a type's number if its rows are interleaved: `ql` in the upper half.
+pub const INTERLEAVED: u32 = 0x716C_0000;
+/// The types that can be, with the names of their interleaved kin.
+const INTERLEAVED_NAMES: [(u32, &str); 5] = [
+    (2, "Q4_0x8"),
+    (6, "Q5_0x8"),
+    (8, "Q8_0x8"),
+    (12, "Q4_Kx8"),
+    (14, "Q6_Kx8"),
+];
+
+/// The ggml type whose interleaved kin this is.
+pub fn interleaved(ggml_type: u32) -> Option<u32> {
+    let plain = ggml_type.checked_sub(INTERLEAVED)?;
+    INTERLEAVED_NAMES
+        .iter()
+        .any(|(number, _)| *number == plain)
+        .then_some(plain)
+}
 
 /// How a ggml tensor type lays out its elements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,7 +109,7 @@ fn entry(ggml_type: u32) -> Option<Entry> {
 
 /// The block of a ggml type; `None` for a number that ggml does not use, or no longer uses.
 pub fn type_info(ggml_type: u32) -> Option<TypeInfo> {
-    match entry(ggml_type)? {
+    match entry(interleaved(ggml_type).unwrap_or(ggml_type))? {
         Entry::Used(info) => Some(info),
         Entry::Retired(_) => None,
     }
@@ -94,6 +117,12 @@ pub fn type_info(ggml_type: u32) -> Option<TypeInfo> {
 
 /// The name of a ggml type, retired ones included; `"unknown"` for a number ggml never gave out.
 pub fn type_name(ggml_type: u32) -> &'static str {
+    if let Some(plain) = interleaved(ggml_type) {
+        let kin = INTERLEAVED_NAMES
+            .iter()
+            .find(|(number, _)| *number == plain);
+        return kin.map_or("unknown", |(_, name)| name);
+    }
     match entry(ggml_type) {
         Some(Entry::Used(info)) => info.name,
         Some(Entry::Retired(name)) => name,

@@ -1,6 +1,9 @@
 //! Norms, attention, activations, quantization: written once over [`Lanes`].
 
-use super::lanes::{LANES, Lanes};
+use super::{
+    activations::{Quantized, RowLayout},
+    lanes::{LANES, Lanes},
+};
 use crate::{
     quant::{Format, GROUP, Matrix},
     workers::Columns,
@@ -23,20 +26,6 @@ pub fn dot<L: Lanes>(a: &[f32], b: &[f32]) -> f32 {
     }
     if !a_rest.is_empty() {
         sum = sum.fma(L::load_partial(a_rest), L::load_partial(b_rest));
-    }
-    sum.sum()
-}
-
-/// `sum(a[i] * b[i])` with `b` in half precision.
-#[inline(always)]
-pub fn dot_f16<L: Lanes>(a: &[f32], b: &[u16]) -> f32 {
-    let ((a, a_rest), (b, b_rest)) = (lanes!(a), lanes!(b));
-    let mut sum = L::splat(0.0);
-    for (a, b) in a.iter().zip(b) {
-        sum = sum.fma(L::load(a), L::load_f16(b));
-    }
-    if !a_rest.is_empty() {
-        sum = sum.fma(L::load_partial(a_rest), L::load_f16(&padded(b_rest)));
     }
     sum.sum()
 }
@@ -94,8 +83,8 @@ pub fn matmul_float<L: Lanes>(matrix: &Matrix<'_>, x: &[f32], out: &mut Columns<
     for r in out.columns() {
         let Some(row) = matrix.row(r) else { return };
         for t in 0..out.rows() {
-            let x = &x[t * matrix.cols..][..matrix.cols];
-            out.store(t, r, &[dot_row::<L>(matrix.format, row, x)]);
+            let x = &x[t * matrix.cols()..][..matrix.cols()];
+            out.store(t, r, &[dot_row::<L>(matrix.format(), row, x)]);
         }
     }
 }
@@ -213,17 +202,17 @@ pub fn to_f16<L: Lanes>(out: &mut [u16], x: &[f32]) {
     out_rest.copy_from_slice(&last[..out_rest.len()]);
 }
 
-/// Quantizes a row for products with block formats: see [`QuantizedRow`](crate::quant::QuantizedRow).
+/// Quantizes row `t` of `rows`: see [`QuantizedRows`](super::QuantizedRows).
 ///
-/// `d = max|x| / 127`, `q = round(x / d)`; a group of zeros has `d = 0`.
+/// `d = max|x| / 127`, `q = round(x / d)`; a group of zeros has `d = 0`. `x`: whole groups.
 #[inline(always)]
-pub fn quantize<L: Lanes>(x: &[f32], q: &mut [i8], d: &mut [f32], s: &mut [f32]) {
-    let (groups, q_groups) = (x.as_chunks::<GROUP>().0, q.as_chunks_mut::<GROUP>().0);
-    for (((x, q), d), s) in groups.iter().zip(q_groups).zip(d).zip(s) {
+pub fn quantize<L: Lanes>(x: &[f32], t: usize, layout: RowLayout, rows: &mut Quantized<'_>) {
+    let q = rows.q.as_chunks_mut::<GROUP>().0;
+    for (g, x) in x.as_chunks::<GROUP>().0.iter().enumerate() {
         let (x, _) = lanes!(x);
         let (a, b) = (L::load(&x[0]), L::load(&x[1]));
         let largest = a.abs().max(b.abs()).largest();
-        *d = largest / 127.0;
+        let d = largest / 127.0;
         // The division may round up or overflow for denormal scales: the clamp keeps q in range.
         let inverse = L::splat(if largest > 0.0 { 127.0 / largest } else { 0.0 });
         let bound = |v: L| {
@@ -232,79 +221,140 @@ pub fn quantize<L: Lanes>(x: &[f32], q: &mut [i8], d: &mut [f32], s: &mut [f32])
                 .min(L::splat(127.0))
                 .max(L::splat(-127.0))
         };
-        let (q, _) = q.as_chunks_mut();
-        bound(a).store_i8(&mut q[0]);
-        bound(b).store_i8(&mut q[1]);
-        let sum: i32 = q.iter().flatten().map(|&q| i32::from(q)).sum();
-        *s = *d * sum as f32;
+        let at = layout.at(t, g);
+        let (q, _) = q[at].as_chunks_mut();
+        let sums = [bound(a).store_i8(&mut q[0]), bound(b).store_i8(&mut q[1])];
+        rows.d[at] = d;
+        rows.s[at] = d * (sums[0] + sums[1]) as f32;
+        // A half's numbers are as far from the other's as there are rows in a tile.
+        let at = at + at / layout.tile() * layout.tile();
+        rows.bias[at] = -128 * sums[0];
+        rows.bias[at + layout.tile()] = -128 * sums[1];
     }
 }
 
-/// Attention of one head at one position over the positions cached so far.
+/// Most heads that [`attend`] takes at a time.
+pub const HEADS: usize = 4;
+
+/// Attention of one to four heads that share their keys and values, at one position over the positions cached
+/// so far: what is read of the cache is widened once for all of them.
 ///
-/// `q`: `[head_dim]`; `keys`, `values`: `[n, head_dim]` f16; `scores`: scratch `[n]`; `out`: `[head_dim]`.
-/// `out = softmax(q . keys^T * scale) values`; positions are taken in ascending order.
+/// `q`, `out`: `[heads, head_dim]`; `keys`, `values`: `[n, head_dim]` f16; `scores`: scratch `[n, 4]`.
+/// `out = softmax(q . keys^T * scale) values`; positions are taken in ascending order, but for the sum in
+/// softmax, which has partial results of every fourth position.
 #[inline(always)]
 pub fn attend<L: Lanes>(
     out: &mut [f32],
     q: &[f32],
-    keys: &[u16],
-    values: &[u16],
+    (keys, values): (&[u16], &[u16]),
+    head_dim: usize,
     scores: &mut [f32],
     scale: f32,
 ) {
-    let head_dim = q.len();
-    for (score, key) in scores.iter_mut().zip(keys.chunks_exact(head_dim)) {
-        *score = dot_f16::<L>(q, key) * scale;
+    let kv = (keys, values);
+    match q.len() / head_dim {
+        1 => attend_heads::<L, 1>(out, q, kv, head_dim, scores, scale),
+        2 => attend_heads::<L, 2>(out, q, kv, head_dim, scores, scale),
+        3 => attend_heads::<L, 3>(out, q, kv, head_dim, scores, scale),
+        heads => {
+            assert_eq!(heads, HEADS, "heads at a time");
+            attend_heads::<L, HEADS>(out, q, kv, head_dim, scores, scale);
+        }
     }
-    let mut largest = L::splat(f32::NEG_INFINITY);
-    for s in lanes!(scores).0 {
+}
+
+#[inline(always)]
+fn attend_heads<L: Lanes, const H: usize>(
+    out: &mut [f32],
+    q: &[f32],
+    (keys, values): (&[u16], &[u16]),
+    head_dim: usize,
+    scores: &mut [f32],
+    scale: f32,
+) {
+    let whole = head_dim / LANES;
+    let qs: [_; H] = core::array::from_fn(|h| {
+        let (q, rest) = lanes!(q[h * head_dim..][..head_dim]);
+        (&q[..whole], L::load_partial(rest))
+    });
+    let (scores, _) = scores.as_chunks_mut::<HEADS>();
+    for (key, scores) in keys.chunks_exact(head_dim).zip(&mut *scores) {
+        let (key, rest) = lanes!(key);
+        let key = &key[..whole];
+        let mut sums = [L::splat(0.0); HEADS];
+        for c in 0..whole {
+            let key = L::load_f16(&key[c]);
+            for (sum, (q, _)) in sums.iter_mut().zip(&qs) {
+                *sum = sum.fma(L::load(&q[c]), key);
+            }
+        }
+        if !rest.is_empty() {
+            let key = L::load_f16(&padded(rest));
+            for (sum, (_, q)) in sums.iter_mut().zip(&qs) {
+                *sum = sum.fma(*q, key);
+            }
+        }
+        *scores = L::sums(sums).map(|sum| sum * scale);
+    }
+
+    let inverses = softmax::<L>(scores).map(|sum| L::splat(1.0 / sum));
+    let (chunks, rest) = values.as_chunks::<LANES>();
+    if rest.is_empty() && whole * LANES == head_dim {
+        for c in 0..whole {
+            let mut sums = [L::splat(0.0); H];
+            for (value, scores) in chunks.chunks_exact(whole).zip(&*scores) {
+                let value = L::load_f16(&value[c]);
+                for (sum, score) in sums.iter_mut().zip(scores) {
+                    *sum = sum.fma(L::splat(*score), value);
+                }
+            }
+            for ((sum, inverse), out) in
+                sums.into_iter().zip(inverses).zip(out.chunks_mut(head_dim))
+            {
+                sum.mul(inverse)
+                    .store_partial(&mut out[c * LANES..][..LANES]);
+            }
+        }
+        return;
+    }
+    for (c, start) in (0..head_dim).step_by(LANES).enumerate() {
+        let columns = start..head_dim.min((c + 1) * LANES);
+        let mut sums = [L::splat(0.0); H];
+        for (value, scores) in values.chunks_exact(head_dim).zip(&*scores) {
+            let value = L::load_f16(&padded(&value[columns.clone()]));
+            for (sum, score) in sums.iter_mut().zip(scores) {
+                *sum = sum.fma(L::splat(*score), value);
+            }
+        }
+        for ((sum, inverse), out) in sums.into_iter().zip(inverses).zip(out.chunks_mut(head_dim)) {
+            sum.mul(inverse).store_partial(&mut out[columns.clone()]);
+        }
+    }
+}
+
+/// `scores = e^(scores - max(scores))` for each of four heads, `[n, 4]`; returns their sums.
+///
+/// Of the sixteen lanes those of a head are four apart, so that its sum has four partial results.
+#[inline(always)]
+fn softmax<L: Lanes>(scores: &mut [[f32; HEADS]]) -> [f32; HEADS] {
+    let (whole, rest) = scores.as_flattened_mut().as_chunks_mut::<LANES>();
+    let mut last = [f32::NEG_INFINITY; LANES];
+    last[..rest.len()].copy_from_slice(rest);
+    let mut largest = L::load(&last);
+    for s in &*whole {
         largest = largest.max(L::load(s));
     }
-    let rest = lanes!(scores).1;
-    let largest = rest
-        .iter()
-        .fold(largest.largest(), |a, &b| if b > a { b } else { a });
+    let [a, b, c, d] = largest.quarters(|a, b| if b > a { b } else { a });
+    let shift = L::load(&core::array::from_fn(|i| [a, b, c, d][i % HEADS]));
 
-    let shift = L::splat(largest);
     let mut sum = L::splat(0.0);
-    let (whole, rest) = scores.as_chunks_mut();
     for s in whole {
         let p = exp(L::load(s).sub(shift));
         sum = sum.add(p);
         p.store(s);
     }
-    let p = exp(L::load_partial(rest).sub(shift));
-    p.store_partial(rest);
-    sum = sum.add(L::load_partial(rest));
-    let inverse = L::splat(1.0 / sum.sum());
-
-    // Four vectors of the output at a time, so that they stay in registers over all positions.
-    for (i, out) in out.chunks_mut(4 * LANES).enumerate() {
-        let at = i * 4 * LANES;
-        let mut acc = [L::splat(0.0); 4];
-        let whole = out.len() / LANES;
-        if whole == 4 {
-            for (p, value) in scores.iter().zip(values.chunks_exact(head_dim)) {
-                let (value, p) = (lanes!(value[at..at + 4 * LANES]).0, L::splat(*p));
-                for (acc, value) in acc.iter_mut().zip(value) {
-                    *acc = acc.fma(p, L::load_f16(value));
-                }
-            }
-        } else {
-            for (p, value) in scores.iter().zip(values.chunks_exact(head_dim)) {
-                let (value, rest) = lanes!(value[at..at + out.len()]);
-                let p = L::splat(*p);
-                for (acc, value) in acc.iter_mut().zip(value) {
-                    *acc = acc.fma(p, L::load_f16(value));
-                }
-                if !rest.is_empty() {
-                    acc[whole] = acc[whole].fma(p, L::load_f16(&padded(rest)));
-                }
-            }
-        }
-        for (acc, out) in acc.into_iter().zip(out.chunks_mut(LANES)) {
-            acc.mul(inverse).store_partial(out);
-        }
-    }
+    exp(L::load(&last).sub(shift)).store_partial(rest);
+    let mut last = [0.0; LANES];
+    last[..rest.len()].copy_from_slice(rest);
+    sum.add(L::load(&last)).quarters(|a, b| a + b)
 }

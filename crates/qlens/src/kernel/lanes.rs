@@ -45,8 +45,8 @@ pub trait Lanes: Copy {
     fn round(self) -> Self;
     /// `2^self` for integers in -126..=127.
     fn exp2i(self) -> Self;
-    /// To int8; lanes are integers in -127..=127.
-    fn store_i8(self, out: &mut [i8; LANES]);
+    /// To int8; lanes are integers in -127..=127. Returns their sum.
+    fn store_i8(self, out: &mut [i8; LANES]) -> i32;
 
     /// From the upper halves of f32, exactly.
     #[inline(always)]
@@ -77,18 +77,32 @@ pub trait Lanes: Copy {
     /// The lanes' sum: lane `i` and `i + 8`, then `i + 4`, `i + 2`, `i + 1`.
     #[inline(always)]
     fn sum(self) -> f32 {
-        self.fold(|a, b| a + b)
+        self.fold(|a, b| a + b, Self::add)
     }
 
     /// The largest lane.
     #[inline(always)]
     fn largest(self) -> f32 {
-        self.fold(|a, b| if b > a { b } else { a })
+        self.fold(|a, b| if b > a { b } else { a }, |a, b| b.max(a))
     }
 
-    /// The tree that [`sum`](Lanes::sum) describes.
+    /// The sums of four vectors, each as [`sum`](Lanes::sum).
     #[inline(always)]
-    fn fold(self, f: impl Fn(f32, f32) -> f32) -> f32 {
+    fn sums(four: [Self; 4]) -> [f32; 4] {
+        four.map(Self::sum)
+    }
+
+    /// The first half of that tree: lanes `i`, `i + 4`, `i + 8` and `i + 12` as one, for `i` in 0..4.
+    #[inline(always)]
+    fn quarters(self, f: impl Fn(f32, f32) -> f32) -> [f32; 4] {
+        let mut all = [0.0; LANES];
+        self.store(&mut all);
+        core::array::from_fn(|i| f(f(all[i], all[i + 8]), f(all[i + 4], all[i + 12])))
+    }
+
+    /// The tree that [`sum`](Lanes::sum) describes; `all` does lane by lane what `f` does.
+    #[inline(always)]
+    fn fold(self, f: impl Fn(f32, f32) -> f32, _all: impl Fn(Self, Self) -> Self) -> f32 {
         let mut all = [0.0; LANES];
         self.store(&mut all);
         for half in [8, 4, 2, 1] {
@@ -178,7 +192,8 @@ impl Lanes for Scalar {
         )
     }
     #[inline(always)]
-    fn store_i8(self, out: &mut [i8; LANES]) {
+    fn store_i8(self, out: &mut [i8; LANES]) -> i32 {
         *out = self.0.map(|x| x as i8);
+        out.iter().map(|&q| i32::from(q)).sum()
     }
 }

@@ -17,6 +17,7 @@
     reason = "operations take on the target features of their entry point"
 )]
 
+mod activations;
 #[cfg(target_arch = "x86_64")]
 #[allow(unsafe_code, reason = "intrinsics")]
 mod avx2;
@@ -25,20 +26,27 @@ mod lanes;
 #[cfg(target_arch = "aarch64")]
 #[allow(unsafe_code, reason = "intrinsics")]
 mod neon;
-mod scalar;
 #[cfg(any(target_arch = "aarch64", target_arch = "x86_64"))]
 #[allow(unsafe_code, reason = "intrinsics and unaligned loads from blocks")]
-mod tile;
+mod octet;
+#[cfg(any(target_arch = "aarch64", target_arch = "x86_64"))]
+#[allow(unsafe_code, reason = "intrinsics and unaligned loads from blocks")]
+mod panel;
+#[cfg(any(target_arch = "aarch64", target_arch = "x86_64"))]
+#[allow(unsafe_code, reason = "intrinsics and unaligned loads from blocks")]
+mod rows;
+mod scalar;
 
 #[cfg(test)]
 mod tests;
 
 use core::{fmt, str::FromStr};
 
-use crate::{
-    quant::{GROUP, Matrix, QuantizedRow},
-    workers::Columns,
-};
+pub(crate) use activations::TILE;
+pub use activations::{Activations, Quantized, QuantizedRows, RowLayout};
+pub(crate) use float::HEADS;
+
+use crate::{quant::Matrix, workers::Columns};
 
 /// An instruction set to compute with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,64 +150,6 @@ impl FromStr for Kernel {
     }
 }
 
-/// Rows of quantized activations, `[rows, cols]`.
-#[derive(Clone, Copy, Debug)]
-pub struct QuantizedRows<'a> {
-    q: &'a [i8],
-    d: &'a [f32],
-    s: &'a [f32],
-    cols: usize,
-}
-
-impl<'a> QuantizedRows<'a> {
-    /// `q`: `[rows, cols]`; `d`, `s`: `[rows, cols / 32]`. Lengths that do not fit are cut to whole rows.
-    pub fn new(q: &'a [i8], d: &'a [f32], s: &'a [f32], cols: usize) -> Self {
-        let groups = cols / GROUP;
-        let whole = |len: usize, width: usize| len.checked_div(width).unwrap_or(0);
-        let rows = whole(q.len(), cols)
-            .min(whole(d.len(), groups))
-            .min(whole(s.len(), groups));
-        Self {
-            q: &q[..rows * cols],
-            d: &d[..rows * groups],
-            s: &s[..rows * groups],
-            cols,
-        }
-    }
-
-    /// Values in a row.
-    pub fn cols(&self) -> usize {
-        self.cols
-    }
-
-    /// How many rows.
-    pub fn rows(&self) -> usize {
-        self.q.len().checked_div(self.cols).unwrap_or(0)
-    }
-
-    /// Row `t`.
-    ///
-    /// # Panics
-    /// If there is none.
-    pub fn row(&self, t: usize) -> QuantizedRow<'a> {
-        let groups = self.cols / GROUP;
-        QuantizedRow {
-            q: &self.q[t * self.cols..][..self.cols],
-            d: &self.d[t * groups..][..groups],
-            s: &self.s[t * groups..][..groups],
-        }
-    }
-}
-
-/// Rows of activations as both kinds of matrix take them.
-#[derive(Clone, Copy, Debug)]
-pub struct Activations<'a> {
-    /// `[rows, cols]`, for F32, F16 and BF16 matrices.
-    pub x: &'a [f32],
-    /// The same, for block formats.
-    pub quantized: QuantizedRows<'a>,
-}
-
 /// A kernel that this processor is known to have.
 #[derive(Clone, Copy, Debug)]
 pub struct Compute(Kernel);
@@ -227,7 +177,7 @@ impl Compute {
     /// # Panics
     /// If `x` has fewer rows than `out`, or other columns than `matrix`.
     pub fn matmul(self, matrix: &Matrix<'_>, x: &Activations<'_>, out: &mut Columns<'_>) {
-        if matrix.format.is_quantized() {
+        if matrix.format().is_quantized() {
             self.matmul_quantized(matrix, &x.quantized, out);
         } else {
             self.matmul_float(matrix, x.x, out);
@@ -251,10 +201,11 @@ macro_rules! float_operations {
             fn rope(x: &mut [f32], cos: &[f32], sin: &[f32]);
             /// Half-precision copy of `x`.
             fn to_f16(out: &mut [u16], x: &[f32]);
-            /// Quantizes whole groups of 32 of `x` into `q`, scales `d`, and `s = d * sum(q)`.
-            fn quantize(x: &[f32], q: &mut [i8], d: &mut [f32], s: &mut [f32]);
-            /// `out = softmax(q . keys^T * scale) values` for one head; `scores` is scratch, one a position.
-            fn attend(out: &mut [f32], q: &[f32], keys: &[u16], values: &[u16], scores: &mut [f32], scale: f32);
+            /// Quantizes whole groups of 32 of `x` as row `t` of `rows`.
+            fn quantize(x: &[f32], t: usize, layout: RowLayout, rows: &mut Quantized<'_>);
+            /// `out = softmax(q . keys^T * scale) values` for one to four heads, `[heads, head_dim]`, that share
+            /// keys and values, `[n, head_dim]`; `scores` is scratch, `[n, 4]`.
+            fn attend(out: &mut [f32], q: &[f32], kv: (&[u16], &[u16]), head_dim: usize, scores: &mut [f32], scale: f32);
         }
     };
 }

@@ -1,7 +1,7 @@
 //! Causal grouped-query attention (Ainslie et al., 2023) with rotary positions, over the KV cache.
 
 use super::{Layer, Pass, Scratch};
-use crate::{cache::KvCache, workers::for_each_head};
+use crate::{cache::KvCache, kernel::HEADS, workers::for_each_run_of_heads};
 
 /// `h` in, attention's contribution to the residual stream out, in `h` again.
 pub(super) fn attention(
@@ -39,21 +39,22 @@ pub(super) fn attention(
         cache.write(pass.compute, il, pass.position + t, k, v);
     }
 
-    let context = s.scores.len() / c.n_head;
     let scale = 1.0 / libm::sqrtf(c.head_dim as f32);
+    let shared = c.n_head / c.n_head_kv;
     let (q, cache) = (&*q, &*cache);
-    for_each_head(
+    for_each_run_of_heads(
         pass.workers,
         (attn, q_width),
-        c.head_dim,
-        (s.scores, context),
-        |head, out, scores| {
+        (c.head_dim, shared, HEADS),
+        s.scores,
+        |heads, out, scores| {
             for t in 0..tokens {
                 let seen = pass.position + t + 1;
-                let (keys, values) = cache.head(il, head / (c.n_head / c.n_head_kv), seen);
-                let q = &q[t * q_width + head * c.head_dim..][..c.head_dim];
+                let kv = cache.head(il, heads.start / shared, seen);
+                let q = &q[t * q_width..][heads.start * c.head_dim..heads.end * c.head_dim];
+                let scores = &mut scores[..HEADS * seen];
                 pass.compute
-                    .attend(out.row(t), q, keys, values, &mut scores[..seen], scale);
+                    .attend(out.row(t), q, kv, c.head_dim, scores, scale);
             }
         },
     );

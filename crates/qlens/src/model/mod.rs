@@ -14,12 +14,12 @@ mod weights;
 
 pub use config::{Architecture, Config};
 pub use error::{Error, Name, TensorKind};
-pub(crate) use pass::{Pass, Quantized, Scratch};
+pub(crate) use pass::{Pass, Scratch};
 pub(crate) use weights::{Layer, Weights};
 
 use crate::{
     gguf::Gguf,
-    quant::Format,
+    quant,
     tokenizer::{self, Tokenizer},
 };
 
@@ -82,8 +82,8 @@ impl<'m> Model<'m> {
             .tensors()
             .map(|t| {
                 let bytes = t.data.map_or(0, |d| d.len() as u64);
-                let row =
-                    Format::from_ggml(t.ggml_type).and_then(|f| f.row_bytes(self.config.n_embd));
+                let row = quant::stored(t.ggml_type)
+                    .and_then(|(format, _)| format.row_bytes(self.config.n_embd));
                 match t.name {
                     "token_embd.weight" if !tied => row.unwrap_or(0) as u64,
                     _ => bytes,

@@ -3,7 +3,7 @@
 use super::{Architecture, Config, Weights};
 use crate::{
     cache::KvCache,
-    kernel::{Activations, Compute, QuantizedRows},
+    kernel::{Activations, Compute, Quantized, RowLayout},
     quant::{GROUP, Matrix},
     workers::{Workers, for_each_columns},
 };
@@ -44,7 +44,7 @@ pub(crate) struct Scratch<'a> {
     pub gate: &'a mut [f32],
     /// `[batch, n_ff]`.
     pub up: &'a mut [f32],
-    /// Attention scores, `[n_head, context]`.
+    /// Attention scores, `[context, 4]` for every run of up to four heads.
     pub scores: &'a mut [f32],
     /// Cosines of the rotary angles, `[batch, n_rot / 2]`.
     pub cos: &'a mut [f32],
@@ -56,44 +56,6 @@ pub(crate) struct Scratch<'a> {
     pub quantized: Quantized<'a>,
 }
 
-/// Room for a batch of the widest activations as int8.
-#[derive(Debug)]
-pub(crate) struct Quantized<'a> {
-    /// `[batch, width]`.
-    pub q: &'a mut [i8],
-    /// `[batch, width / 32]`.
-    pub d: &'a mut [f32],
-    /// `[batch, width / 32]`.
-    pub s: &'a mut [f32],
-}
-
-impl Quantized<'_> {
-    /// Activations `x`, `[rows, cols]`, for products with any of `matrices`.
-    fn activations<'x>(
-        &'x mut self,
-        compute: Compute,
-        x: &'x [f32],
-        cols: usize,
-        matrices: &[Matrix<'_>],
-    ) -> Activations<'x> {
-        let groups = if matrices.iter().any(|m| m.format.is_quantized()) {
-            x.len() / GROUP
-        } else {
-            0
-        };
-        let (q, d, s) = (
-            &mut self.q[..groups * GROUP],
-            &mut self.d[..groups],
-            &mut self.s[..groups],
-        );
-        compute.quantize(&x[..groups * GROUP], q, d, s);
-        Activations {
-            x,
-            quantized: QuantizedRows::new(q, d, s, cols),
-        }
-    }
-}
-
 impl Pass<'_> {
     /// `out[i][t] = matrices[i] x[t]` for all of them, one barrier; every matrix has the columns of `x`.
     pub fn matmul<const N: usize>(
@@ -103,9 +65,24 @@ impl Pass<'_> {
         products: [(Matrix<'_>, &mut [f32]); N],
     ) {
         let matrices = products.each_ref().map(|(matrix, _)| *matrix);
-        let cols = matrices[0].cols;
-        let x = quantized.activations(self.compute, x, cols, &matrices);
-        let outs = products.map(|(matrix, out)| (out, matrix.rows));
+        let cols = matrices[0].cols();
+        let rows = if matrices.iter().any(|m| m.format().is_quantized()) {
+            x.len() / cols
+        } else {
+            0
+        };
+        let layout = RowLayout {
+            rows,
+            groups: cols / GROUP,
+        };
+        for (t, x) in x.chunks_exact(cols).take(rows).enumerate() {
+            self.compute.quantize(x, t, layout, quantized);
+        }
+        let x = Activations {
+            x,
+            quantized: quantized.rows(layout),
+        };
+        let outs = products.map(|(matrix, out)| (out, matrix.rows()));
         for_each_columns(self.workers, outs, ROWS_A_TASK, |i, part| {
             self.compute.matmul(&matrices[i], &x, part);
         });
@@ -171,7 +148,7 @@ impl Pass<'_> {
     #[must_use]
     pub fn embed(&self, s: &mut Scratch<'_>, tokens: &[u32]) -> bool {
         let matrix = self.weights.token_embd();
-        let mut rows = s.x.chunks_exact_mut(matrix.cols).zip(tokens);
+        let mut rows = s.x.chunks_exact_mut(matrix.cols()).zip(tokens);
         rows.all(|(x, &id)| matrix.dequantize_row(id as usize, x))
     }
 

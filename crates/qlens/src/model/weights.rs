@@ -11,7 +11,7 @@ use heapless::String;
 use super::{Error, Model, TensorKind};
 use crate::{
     gguf::Tensor,
-    quant::{Format, Matrix},
+    quant::{self, Format, Matrix},
 };
 
 /// The place of a tensor in the model's bytes. Zero bytes long where a model does without it.
@@ -111,10 +111,11 @@ impl<'m, 'a> Weights<'m, 'a> {
 
     /// The matrix at a place, which `locate` has checked.
     pub fn matrix(&self, place: &Place) -> Matrix<'m> {
-        Format::from_ggml(place.ggml_type)
-            .and_then(|f| {
+        quant::stored(place.ggml_type)
+            .and_then(|(format, layout)| {
                 Matrix::new(
-                    f,
+                    format,
+                    layout,
                     place.rows as usize,
                     place.cols as usize,
                     self.data(place),
@@ -181,8 +182,8 @@ impl<'m> Finder<'_, 'm> {
             return Ok(None);
         };
         let layer = self.layer;
-        let format = Format::from_ggml(tensor.ggml_type);
-        let format = format.ok_or(Error::Format {
+        let stored = quant::stored(tensor.ggml_type);
+        let (format, layout) = stored.ok_or(Error::Format {
             kind,
             layer,
             ggml_type: tensor.ggml_type,
@@ -192,7 +193,7 @@ impl<'m> Finder<'_, 'm> {
             return Err(shape);
         }
         let data = tensor.data.ok_or(shape)?;
-        Matrix::new(format, rows, cols, data).ok_or(shape)?;
+        Matrix::new(format, layout, rows, cols, data).ok_or(shape)?;
         Ok(Some(place(&tensor, data, rows, cols)))
     }
 

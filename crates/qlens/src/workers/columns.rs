@@ -84,16 +84,44 @@ impl<'a> Columns<'a> {
         }
     }
 
-    /// Writes `values` to row `t` from column `r` on; what lies past the last column is dropped.
+    /// Row `t` from column `r` on.
     ///
     /// # Panics
     /// If there is no such row, or `r` is no column of this part.
     #[inline]
-    pub fn store(&mut self, t: usize, r: usize, values: &[f32]) {
+    pub fn from(&mut self, t: usize, r: usize) -> &mut [f32] {
         let start = self.columns.start;
-        let out = &mut self.row(t)[r - start..];
-        for (out, value) in out.iter_mut().zip(values) {
+        &mut self.row(t)[r - start..]
+    }
+
+    /// Where column `r` of row `t` is, and how far it is to the next row, if there is such a row and eight
+    /// columns of this part are there from `r` on.
+    #[cfg(any(target_arch = "aarch64", target_arch = "x86_64"))]
+    pub(crate) fn eight(&mut self, t: usize, r: usize) -> Option<(*mut f32, usize)> {
+        let there = self.columns.contains(&r) && self.columns.end - r >= 8 && t < self.whole.rows;
+        let at = t * self.whole.stride + r;
+        there.then(|| (self.whole.data.wrapping_add(at), self.whole.stride))
+    }
+
+    /// Writes `values` to row `t` from column `r` on; what lies past the last column is dropped.
+    ///
+    /// # Panics
+    /// As [`from`](Self::from).
+    #[inline]
+    pub fn store(&mut self, t: usize, r: usize, values: &[f32]) {
+        for (out, value) in self.from(t, r).iter_mut().zip(values) {
             *out = *value;
+        }
+    }
+
+    /// Reads row `t` from column `r` on into `values`; those past the last column stay as they are.
+    ///
+    /// # Panics
+    /// As [`from`](Self::from).
+    #[inline]
+    pub fn load(&mut self, t: usize, r: usize, values: &mut [f32]) {
+        for (value, from) in values.iter_mut().zip(self.from(t, r)) {
+            *value = *from;
         }
     }
 }
@@ -122,34 +150,35 @@ pub(crate) fn for_each_columns<const N: usize>(
     });
 }
 
-/// Runs `task(head, part, scratch)` for every run of `head_dim` columns of `out` (`[rows, stride]`),
-/// with its own row of `scratch` (`[heads, scratch_len]`).
-pub(crate) fn for_each_head(
+/// Runs `task(heads, part, scratch)` for every run of at most `most` of the heads that share keys and values,
+/// `shared` of them side by side: their columns of `out` (`[rows, heads * head_dim]`), and scratch of their
+/// own, as much as `scratch` has for each.
+pub(crate) fn for_each_run_of_heads(
     workers: &dyn Workers,
     (out, stride): (&mut [f32], usize),
-    head_dim: usize,
-    (scratch, scratch_len): (&mut [f32], usize),
-    task: impl Fn(usize, &mut Columns<'_>, &mut [f32]) + Sync,
+    (head_dim, shared, most): (usize, usize, usize),
+    scratch: &mut [f32],
+    task: impl Fn(Range<usize>, &mut Columns<'_>, &mut [f32]) + Sync,
 ) {
-    let heads = stride / head_dim;
-    // Heads as columns of a single row.
-    assert!(
-        scratch.len() >= heads * scratch_len,
-        "a row of scratch for each head"
-    );
-    let width = heads * scratch_len;
+    let a_group = shared.div_ceil(most);
+    let runs = stride / head_dim / shared * a_group;
+    let share = scratch.len() / runs;
+    // Shares as columns of a single row.
     let (out, scratch) = (
         Whole::new(out, stride),
-        Whole::new(&mut scratch[..width], width),
+        Whole::new(&mut scratch[..runs * share], runs * share),
     );
-    workers.run(heads, &|head| {
-        // SAFETY: `Workers` runs a head once at a time, and each names other columns of both.
+    workers.run(runs, &|index| {
+        let first = index / a_group * shared;
+        let start = first + index % a_group * most;
+        let heads = start..(start + most).min(first + shared);
+        // SAFETY: `Workers` runs an index once at a time, and each names other columns of both.
         let (mut part, mut scratch) = unsafe {
             (
-                out.part(head * head_dim..(head + 1) * head_dim),
-                scratch.part(head * scratch_len..(head + 1) * scratch_len),
+                out.part(heads.start * head_dim..heads.end * head_dim),
+                scratch.part(index * share..(index + 1) * share),
             )
         };
-        task(head, &mut part, scratch.row(0));
+        task(heads, &mut part, scratch.row(0));
     });
 }

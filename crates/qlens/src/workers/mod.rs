@@ -20,7 +20,7 @@ mod threads;
 mod tests;
 
 pub use columns::Columns;
-pub(crate) use columns::{for_each_columns, for_each_head};
+pub(crate) use columns::{for_each_columns, for_each_run_of_heads};
 #[cfg(target_has_atomic = "64")]
 pub use pool::{Park, Pool};
 #[cfg(feature = "std")]

@@ -6,7 +6,7 @@ use std::{
     vec::Vec,
 };
 
-use super::{Inline, Workers, for_each_columns, for_each_head};
+use super::{Inline, Workers, for_each_columns, for_each_run_of_heads};
 
 fn every_task_runs_once(workers: &dyn Workers) {
     for tasks in [0, 1, 2, 3, 17, 1000] {
@@ -40,20 +40,24 @@ fn columns_cover_the_whole_once() {
 
 #[test]
 fn heads_have_their_own_scratch() {
-    let (mut out, mut scratch) = (vec![0.0; 2 * 12], vec![0.0; 3 * 5]);
-    for_each_head(
+    // Two rows of six heads of 4; three share keys and values, and two go at a time.
+    let (mut out, mut scratch) = (vec![0.0; 2 * 24], vec![0.0; 4 * 5]);
+    for_each_run_of_heads(
         &Inline,
-        (&mut out, 12),
-        4,
-        (&mut scratch, 5),
-        |head, part, scratch| {
-            scratch.fill(head as f32);
+        (&mut out, 24),
+        (4, 3, 2),
+        &mut scratch,
+        |heads, part, scratch| {
+            assert_eq!(scratch.len(), 5);
+            assert!(scratch.iter().all(|x| x.abs() < 0.5), "written before");
+            scratch.fill(1.0);
             for t in 0..part.rows() {
-                part.row(t).fill(scratch[4]);
+                part.row(t).fill((10 * heads.start + heads.end) as f32);
             }
         },
     );
-    assert_eq!(out[..12], [0., 0., 0., 0., 1., 1., 1., 1., 2., 2., 2., 2.]);
+    let row = [2.0, 2.0, 23.0, 35.0, 35.0, 56.0].map(|x| [x; 4]).concat();
+    assert_eq!(out, [row.clone(), row].concat());
 }
 
 #[cfg(feature = "std")]

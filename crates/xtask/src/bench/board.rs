@@ -6,6 +6,7 @@
 //! and no interrupt is ever taken. The firmware takes both reads itself, around the run alone (the self-test's
 //! request `bench`).
 
+use std::cell::RefCell;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -57,21 +58,34 @@ pub fn instructions(machine: &Machine<'_>, wanted: &Wanted<'_>) -> Result<(Vec<F
         );
     }
     let kernel = wanted.kernel.map(|name| format!("kernel={name} "));
-    let mut count = |run: &str| {
+    let emulator = RefCell::new(emulator);
+    let request = |line: &str| emulator.borrow_mut().request(line, PATIENCE);
+    let count = |run: &str| {
         eprintln!("{model}: counting the instructions of {run}");
         let fields = kernel.as_deref().unwrap_or_default();
-        let answer = emulator.request(&format!("bench {fields}batch={BATCH} {run}"), PATIENCE)?;
+        let answer = request(&format!("bench {fields}batch={BATCH} {run}"))?;
         Count::parse(&answer).with_context(|| format!("{answer:?} is no answer to `bench`"))
     };
-    let mut runs = |name: &str, [short, long]: [u64; 2]| -> Result<_> {
-        let low = count(&format!("{name}={short}"))?;
-        let high = count(&format!("{name}={long}"))?;
-        let more = difference(&high, &low) / (long - short) as f64;
-        Ok((Figure::exact(model, name, more, PER_TOKEN), high))
+    let both = |layout: &str| -> Result<_> {
+        let mut figures = Vec::new();
+        let mut last = None;
+        for (name, [short, long]) in [("prefill", PREFILL), ("decode", DECODE)] {
+            let low = count(&format!("{name}={short}"))?;
+            let high = count(&format!("{name}={long}"))?;
+            let more = difference(&high, &low) / (long - short) as f64;
+            let name = format!("{name}{layout}");
+            figures.push(Figure::exact(model, &name, more, PER_TOKEN));
+            last = Some(high);
+        }
+        Ok((figures, last.context("nothing was counted")?))
     };
-    let (decode, answer) = runs("decode", DECODE)?;
-    let (prefill, _) = runs("prefill", PREFILL)?;
-    let mut figures = vec![decode, prefill];
+    let (as_stored, mut answer) = both(", as the file is")?;
+    let mut figures = Vec::new();
+    // As an application uses a model that it has loaded into RAM; a packed file is so already.
+    if request("interleave")? == "interleave changed=true" {
+        (figures, answer) = both("")?;
+    }
+    figures.extend(as_stored);
     if let Some(depth) = wanted.depth {
         // One run at either place: what a run costs by itself goes out in the difference.
         let tokens = DECODE[1];
@@ -80,6 +94,7 @@ pub fn instructions(machine: &Machine<'_>, wanted: &Wanted<'_>) -> Result<(Vec<F
         let name = format!("decode at {depth}, more than at 0");
         figures.push(Figure::exact(model, &name, more, PER_TOKEN));
     }
+    let mut emulator = emulator.into_inner();
     emulator.say("off")?;
     ensure!(
         emulator.ended(LOG)?.is_some(),

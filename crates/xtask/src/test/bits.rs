@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::Counts;
 use super::bench::{Bench, Checks};
-use crate::emulator::{Drive, Machine};
+use crate::emulator::{Drive, Emulator, Machine};
 use crate::model::Model;
 use crate::workspace;
 
@@ -106,12 +106,32 @@ fn board_bits(
         "{all} cores work of {}",
         machine.cores
     );
+    same_bits(&mut emulator, (kernels, &all), tokens, expected)?;
+    ensure!(
+        emulator.request("interleave", PATIENCE)? == "interleave changed=true",
+        "the firmware does not interleave the model"
+    );
+    same_bits(&mut emulator, (kernels, &all), tokens, expected).context("interleaved")?;
+    emulator.say("off")?;
+    ensure!(
+        emulator.ended(PATIENCE)?.is_some(),
+        "the machine did not switch itself off"
+    );
+    Ok(())
+}
+
+fn same_bits(
+    emulator: &mut Emulator,
+    (kernels, all): (&[&str], &str),
+    tokens: &str,
+    expected: &Sha256,
+) -> Result<()> {
     for kernel in kernels {
         // The specification is slow, and a batch and its cores are nothing to it.
         let (cores, batches) = if *kernel == "scalar" {
-            (&[&*all][..], &BATCHES[1..2])
+            (&[all][..], &BATCHES[1..2])
         } else {
-            (&["1", &*all][..], &BATCHES[..])
+            (&["1", all][..], &BATCHES[..])
         };
         for workers in cores {
             for batch in batches {
@@ -125,10 +145,5 @@ fn board_bits(
             }
         }
     }
-    emulator.say("off")?;
-    ensure!(
-        emulator.ended(PATIENCE)?.is_some(),
-        "the machine did not switch itself off"
-    );
     Ok(())
 }

@@ -109,6 +109,9 @@ fn reads_back_tensors() {
     assert_eq!(gguf.tensors().len(), 2);
     assert_eq!(gguf.data_offset() % 32, 0);
     let start = gguf.data_offset() as u64;
+    // Behind the name, the number of dimensions and two of them.
+    let name = b"token_embd.weight";
+    let named = file.windows(name.len()).position(|at| at == name).unwrap();
     assert_eq!(
         gguf.tensor("token_embd.weight"),
         Some(Tensor {
@@ -116,6 +119,7 @@ fn reads_back_tensors() {
             dims: [32, 2, 1, 1],
             n_dims: 2,
             ggml_type: Q8_0,
+            type_at: named + name.len() + 4 + 2 * 8,
             offset: start,
             data: Some(&[7; 68]),
             index: 0,

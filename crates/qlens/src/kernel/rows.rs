@@ -1,21 +1,23 @@
-//! Products of block formats with int8 activations, written once for all vector instruction sets.
+//! Products of block formats as model files have them, row after row: for files that are mapped read-only,
+//! and for the rows that no interleave divides.
 //!
-//! A tile is [`ROWS`] = 4 rows of weights by up to [`TOKENS`] = 4 rows of activations. Each group of
-//! 32 weights is unpacked once and meets every activation row of the tile: in decode (one row) the
-//! weights stream through, in prefill the unpacking is shared. The four rows' integer sums end up in
-//! the four lanes of one vector, where the float part of [`scalar`](super::scalar) is done for all of
-//! them at once, in its order.
+//! In decode, [`ROWS`] = 4 rows of weights meet the row of activations. Their integer sums end up in the
+//! four lanes of one vector, where the float part of [`scalar`](super::scalar) is done for all of them at
+//! once, in its order. In prefill they are only unpacked, into a [`Panel`].
 //!
 //! An instruction set is a [`Simd`]: 32 bytes at a time, four integer or float lanes at a time. A
-//! format is a [`Blocks`]: how its bytes become 32 int8.
+//! format is a [`RowBlocks`]: how its bytes become 32 int8.
 
-use crate::quant::{Format, Matrix, QuantizedRow};
+use super::{
+    activations::QuantizedTile,
+    octet::{Block, Q4_0, Q4K, Q5_0, Q6K, Q8_0},
+    panel::Panel,
+};
+use crate::quant::Matrix;
 use crate::workers::Columns;
 
-/// Rows of weights in a tile.
+/// Rows of weights at a time.
 pub const ROWS: usize = 4;
-/// Most rows of activations in a tile.
-pub const TOKENS: usize = 4;
 
 /// What a vector instruction set offers to products.
 ///
@@ -74,17 +76,15 @@ pub unsafe trait Simd {
     unsafe fn fma_f4(acc: Self::F4, a: Self::F4, b: Self::F4) -> Self::F4;
     /// To memory.
     unsafe fn array(v: Self::F4) -> [f32; 4];
+    /// To memory.
+    unsafe fn bytes(v: Self::Bytes) -> [[u8; 4]; 8];
 }
 
-/// A block format as the tile sees it.
+/// A block format as it is stored.
 ///
 /// # Safety
 /// `p` points to a whole block of the format in every method; `J` is below `GROUPS`.
-unsafe trait Blocks<S: Simd> {
-    /// Which format it is.
-    const FORMAT: Format;
-    /// Groups of 32 in a block.
-    const GROUPS: usize = Self::FORMAT.block_len() / crate::quant::GROUP;
+pub unsafe trait RowBlocks<S: Simd>: Block {
     /// What a block's header says of its groups' integer scales and minima.
     type Head: Copy;
 
@@ -98,6 +98,10 @@ unsafe trait Blocks<S: Simd> {
     unsafe fn dot<const J: usize>(_head: &Self::Head, w: [S::Bytes; ROWS], x: S::Bytes) -> S::I4 {
         // SAFETY: the caller's promise is the same.
         unsafe { S::dot(w, x) }
+    }
+    /// The four rows' integer scales of the halves of group `J`, for formats that have them.
+    fn scales<const J: usize>(_head: &Self::Head) -> Option<[[i32; ROWS]; 2]> {
+        None
     }
     /// The four rows' minima in group `J`, for formats that have them.
     unsafe fn min<const J: usize>(_head: &Self::Head) -> Option<S::F4> {
@@ -126,15 +130,8 @@ unsafe fn halves<S: Simd>(p: [*const u8; ROWS], at: usize) -> S::F4 {
     }
 }
 
-struct Q8_0;
-struct Q4_0;
-struct Q5_0;
-struct Q4K;
-struct Q6K;
-
 // SAFETY: every offset below is inside the block layout that `quant::unpack` states.
-unsafe impl<S: Simd> Blocks<S> for Q8_0 {
-    const FORMAT: Format = Format::Q8_0;
+unsafe impl<S: Simd> RowBlocks<S> for Q8_0 {
     type Head = ();
     #[inline(always)]
     unsafe fn head(_: [*const u8; ROWS]) {}
@@ -151,8 +148,7 @@ unsafe impl<S: Simd> Blocks<S> for Q8_0 {
 }
 
 // SAFETY: as for `Q8_0`.
-unsafe impl<S: Simd> Blocks<S> for Q4_0 {
-    const FORMAT: Format = Format::Q4_0;
+unsafe impl<S: Simd> RowBlocks<S> for Q4_0 {
     type Head = ();
     #[inline(always)]
     unsafe fn head(_: [*const u8; ROWS]) {}
@@ -169,8 +165,7 @@ unsafe impl<S: Simd> Blocks<S> for Q4_0 {
 }
 
 // SAFETY: as for `Q8_0`.
-unsafe impl<S: Simd> Blocks<S> for Q5_0 {
-    const FORMAT: Format = Format::Q5_0;
+unsafe impl<S: Simd> RowBlocks<S> for Q5_0 {
     type Head = ();
     #[inline(always)]
     unsafe fn head(_: [*const u8; ROWS]) {}
@@ -196,11 +191,10 @@ pub struct HeadQ4K<S: Simd> {
 }
 
 // SAFETY: as for `Q8_0`.
-unsafe impl<S: Simd> Blocks<S> for Q4K
+unsafe impl<S: Simd> RowBlocks<S> for Q4K
 where
     HeadQ4K<S>: Copy,
 {
-    const FORMAT: Format = Format::Q4K;
     type Head = HeadQ4K<S>;
     #[inline(always)]
     unsafe fn head(p: [*const u8; ROWS]) -> Self::Head {
@@ -251,6 +245,10 @@ where
         unsafe { S::mul_i4(S::dot(w, x), S::i4(head.scales[J])) }
     }
     #[inline(always)]
+    fn scales<const J: usize>(head: &Self::Head) -> Option<[[i32; ROWS]; 2]> {
+        Some([head.scales[J]; 2])
+    }
+    #[inline(always)]
     unsafe fn min<const J: usize>(head: &Self::Head) -> Option<S::F4> {
         // SAFETY: as the impl.
         Some(unsafe { S::mul_f4(head.dmin, S::to_f4(S::i4(head.mins[J]))) })
@@ -261,8 +259,7 @@ where
 type HeadQ6K = [[i32; ROWS]; 16];
 
 // SAFETY: as for `Q8_0`.
-unsafe impl<S: Simd> Blocks<S> for Q6K {
-    const FORMAT: Format = Format::Q6K;
+unsafe impl<S: Simd> RowBlocks<S> for Q6K {
     type Head = HeadQ6K;
     #[inline(always)]
     unsafe fn head(p: [*const u8; ROWS]) -> Self::Head {
@@ -303,18 +300,22 @@ unsafe impl<S: Simd> Blocks<S> for Q6K {
         // SAFETY: as the impl.
         unsafe { S::dot_scaled(w, x, S::i4(head[2 * J]), S::i4(head[2 * J + 1])) }
     }
+    #[inline(always)]
+    fn scales<const J: usize>(head: &Self::Head) -> Option<[[i32; ROWS]; 2]> {
+        Some([head[2 * J], head[2 * J + 1]])
+    }
 }
 
-/// Group `J` of the blocks at `p`, group `g` of the activations.
+/// Adds group `J` of the blocks at `p`, group `g` of the activations.
 #[inline(always)]
-unsafe fn group<S: Simd, B: Blocks<S>, const T: usize, const J: usize>(
+unsafe fn group<S: Simd, B: RowBlocks<S>, const J: usize>(
     p: [*const u8; ROWS],
     (head, d): (&B::Head, S::F4),
-    x: &[QuantizedRow<'_>; T],
+    x: &QuantizedTile,
     g: usize,
-    acc: &mut [S::F4; T],
-) {
-    // SAFETY: the caller promises whole blocks at `p` and a group `g` in each of `x`.
+    acc: S::F4,
+) -> S::F4 {
+    // SAFETY: the caller promises whole blocks at `p` and a group `g` in `x`.
     unsafe {
         let w = [
             B::quants::<J>(p[0]),
@@ -322,117 +323,132 @@ unsafe fn group<S: Simd, B: Blocks<S>, const T: usize, const J: usize>(
             B::quants::<J>(p[2]),
             B::quants::<J>(p[3]),
         ];
-        let min = B::min::<J>(head);
-        for t in 0..T {
-            let q = S::load(x[t].q.as_ptr().add(32 * g).cast());
-            let sum = S::to_f4(B::dot::<J>(head, w, q));
-            let scale = S::mul_f4(d, S::f4([*x[t].d.get_unchecked(g); 4]));
-            acc[t] = S::fma_f4(acc[t], sum, scale);
-            if let Some(min) = min {
-                acc[t] = S::fma_f4(acc[t], min, S::f4([*x[t].s.get_unchecked(g); 4]));
-            }
+        let q = S::load(x.q.add(32 * g).cast());
+        let sum = S::to_f4(B::dot::<J>(head, w, q));
+        let scale = S::mul_f4(d, S::f4([*x.d.add(g); 4]));
+        let acc = S::fma_f4(acc, sum, scale);
+        match B::min::<J>(head) {
+            None => acc,
+            Some(min) => S::fma_f4(acc, min, S::f4([*x.s.add(g); 4])),
         }
     }
 }
 
-/// One tile: `T` activation rows by four weight rows; `out[t][r]`.
+/// The products of four rows of `blocks` blocks with `x`.
 #[inline(always)]
-unsafe fn tile<S: Simd, B: Blocks<S>, const T: usize>(
+unsafe fn four_rows<S: Simd, B: RowBlocks<S>>(
     rows: [*const u8; ROWS],
-    x: [QuantizedRow<'_>; T],
+    x: &QuantizedTile,
     blocks: usize,
-) -> [[f32; ROWS]; T] {
+) -> [f32; ROWS] {
     // SAFETY: the caller promises `blocks` whole blocks at each of `rows` and as many groups in `x`.
     unsafe {
-        let mut acc = [S::f4([0.0; 4]); T];
+        let mut acc = S::f4([0.0; 4]);
         for b in 0..blocks {
             let p = rows.map(|row| row.add(b * B::FORMAT.block_bytes()));
             let head = B::head(p);
             let (head, g) = ((&head, B::d(p)), b * B::GROUPS);
-            group::<S, B, T, 0>(p, head, &x, g, &mut acc);
+            acc = group::<S, B, 0>(p, head, x, g, acc);
             // Spelled out, so that each group's shifts and offsets are constants.
             if B::GROUPS == 8 {
-                group::<S, B, T, 1>(p, head, &x, g + 1, &mut acc);
-                group::<S, B, T, 2>(p, head, &x, g + 2, &mut acc);
-                group::<S, B, T, 3>(p, head, &x, g + 3, &mut acc);
-                group::<S, B, T, 4>(p, head, &x, g + 4, &mut acc);
-                group::<S, B, T, 5>(p, head, &x, g + 5, &mut acc);
-                group::<S, B, T, 6>(p, head, &x, g + 6, &mut acc);
-                group::<S, B, T, 7>(p, head, &x, g + 7, &mut acc);
+                acc = group::<S, B, 1>(p, head, x, g + 1, acc);
+                acc = group::<S, B, 2>(p, head, x, g + 2, acc);
+                acc = group::<S, B, 3>(p, head, x, g + 3, acc);
+                acc = group::<S, B, 4>(p, head, x, g + 4, acc);
+                acc = group::<S, B, 5>(p, head, x, g + 5, acc);
+                acc = group::<S, B, 6>(p, head, x, g + 6, acc);
+                acc = group::<S, B, 7>(p, head, x, g + 7, acc);
             }
         }
-        let mut out = [[0.0; ROWS]; T];
-        for t in 0..T {
-            out[t] = S::array(acc[t]);
-        }
-        out
+        S::array(acc)
     }
 }
 
-/// All tiles of `out`'s columns.
-#[inline(always)]
-unsafe fn tiles<S: Simd, B: Blocks<S>>(
-    matrix: &Matrix<'_>,
-    x: &super::QuantizedRows<'_>,
-    out: &mut Columns<'_>,
-) {
-    // The shape is public to change after `Matrix::new` has checked it.
-    let matrix = Matrix::new(B::FORMAT, matrix.rows, matrix.cols, matrix.data());
-    let matrix = matrix.expect("rows of whole blocks");
-    let bytes = matrix.row_bytes();
-    let blocks = matrix.cols / B::FORMAT.block_len();
-    assert!(out.columns().end <= matrix.rows && x.cols() == matrix.cols && out.rows() <= x.rows());
-    let (start, end) = (out.columns().start, out.columns().end);
-    let base = matrix.data().as_ptr();
-    for r in (start..end).step_by(ROWS) {
-        // Past the last row the tile repeats it and throws the result away.
-        let rows = [r, r + 1, r + 2, r + 3].map(|r| {
-            // SAFETY: below `matrix.rows`, hence inside its data.
-            unsafe { base.add(r.min(end - 1) * bytes) }
-        });
-        let mut t = 0;
-        while t < out.rows() {
-            // SAFETY: rows are whole (Matrix::new) and as long as the activations (asserted).
-            let n = unsafe {
-                if out.rows() - t >= TOKENS {
-                    let xs = [x.row(t), x.row(t + 1), x.row(t + 2), x.row(t + 3)];
-                    for (i, y) in tile::<S, B, TOKENS>(rows, xs, blocks).iter().enumerate() {
-                        out.store(t + i, r, y);
-                    }
-                    TOKENS
-                } else {
-                    out.store(t, r, &tile::<S, B, 1>(rows, [x.row(t)], blocks)[0]);
-                    1
-                }
-            };
-            t += n;
-        }
-    }
-}
-
-/// `out[t][r] = matrix[r] . x[t]` for the columns `r` that `out` spans.
+/// `out[0][r] = matrix[r] . x` for the rows `r` from `start` on that `out` spans, which are not interleaved.
 ///
 /// # Safety
 /// The instruction set of `S` is there, and the caller has its target features enabled.
 #[inline(always)]
-pub unsafe fn matmul<S: Simd>(
+pub unsafe fn decode<S: Simd, B: RowBlocks<S>>(
     matrix: &Matrix<'_>,
-    x: &super::QuantizedRows<'_>,
+    x: &QuantizedTile,
+    start: usize,
     out: &mut Columns<'_>,
-) where
-    HeadQ4K<S>: Copy,
-{
-    // SAFETY: the caller's promise.
-    unsafe {
-        match matrix.format {
-            Format::Q8_0 => tiles::<S, Q8_0>(matrix, x, out),
-            Format::Q4_0 => tiles::<S, Q4_0>(matrix, x, out),
-            Format::Q5_0 => tiles::<S, Q5_0>(matrix, x, out),
-            Format::Q4K => tiles::<S, Q4K>(matrix, x, out),
-            Format::Q6K => tiles::<S, Q6K>(matrix, x, out),
-            Format::F32 | Format::F16 | Format::Bf16 => {
-                debug_assert!(false, "{} takes f32 activations", matrix.format);
+) {
+    let blocks = matrix.cols() / B::FORMAT.block_len();
+    let end = out.columns().end;
+    for r in (start..end).step_by(ROWS) {
+        let rows = four(matrix, r, end);
+        // SAFETY: rows are whole, and the caller's promise.
+        out.store(0, r, &unsafe { four_rows::<S, B>(rows, x, blocks) });
+    }
+}
+
+/// Rows `r .. r + 4`. Past row `end` the last one is repeated, and its products are thrown away.
+#[inline(always)]
+fn four(matrix: &Matrix<'_>, r: usize, end: usize) -> [*const u8; ROWS] {
+    [r, r + 1, r + 2, r + 3].map(|r| {
+        let row = matrix.row(r.min(end - 1));
+        row.expect("a row of the matrix").as_ptr()
+    })
+}
+
+/// Unpacks block `b` of rows `r .. r + 8` as the panel's groups from `g` on. Past row `end` the last one is
+/// repeated, and its products are thrown away.
+///
+/// # Safety
+/// As [`decode`].
+#[inline(always)]
+pub unsafe fn unpack<S: Simd, B: RowBlocks<S>>(
+    matrix: &Matrix<'_>,
+    (r, end): (usize, usize),
+    b: usize,
+    panel: &mut Panel,
+    g: usize,
+) {
+    for lane in [0, ROWS] {
+        // SAFETY: rows are whole, and the caller's promise.
+        unsafe {
+            let p = four(matrix, r + lane, end).map(|row| row.add(b * B::FORMAT.block_bytes()));
+            let head = (&B::head(p), S::array(B::d(p)));
+            unpack_group::<S, B, 0>(p, head, lane, panel, g);
+            if B::GROUPS == 8 {
+                unpack_group::<S, B, 1>(p, head, lane, panel, g + 1);
+                unpack_group::<S, B, 2>(p, head, lane, panel, g + 2);
+                unpack_group::<S, B, 3>(p, head, lane, panel, g + 3);
+                unpack_group::<S, B, 4>(p, head, lane, panel, g + 4);
+                unpack_group::<S, B, 5>(p, head, lane, panel, g + 5);
+                unpack_group::<S, B, 6>(p, head, lane, panel, g + 6);
+                unpack_group::<S, B, 7>(p, head, lane, panel, g + 7);
             }
         }
+    }
+}
+
+/// Unpacks group `J` of the blocks at `p` as lanes `lane .. lane + 4` of the panel's group `g`.
+#[inline(always)]
+unsafe fn unpack_group<S: Simd, B: RowBlocks<S>, const J: usize>(
+    p: [*const u8; ROWS],
+    (head, d): (&B::Head, [f32; ROWS]),
+    lane: usize,
+    panel: &mut Panel,
+    g: usize,
+) {
+    let lanes = lane..lane + ROWS;
+    for (r, p) in p.into_iter().enumerate() {
+        // SAFETY: the caller promises whole blocks at `p`.
+        let weights = unsafe { S::bytes(B::quants::<J>(p)) };
+        panel.set_row(g, lane + r, &weights);
+    }
+    panel.d[g][lanes.clone()].copy_from_slice(&d);
+    if let Some(scales) = B::scales::<J>(head) {
+        for (to, from) in panel.scales[g].iter_mut().zip(scales) {
+            to[lanes.clone()].copy_from_slice(&from);
+        }
+    }
+    // SAFETY: the caller's promise.
+    if let Some(min) = unsafe { B::min::<J>(head) } {
+        // SAFETY: as above.
+        panel.mins[g][lanes].copy_from_slice(&unsafe { S::array(min) });
     }
 }

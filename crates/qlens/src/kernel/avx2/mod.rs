@@ -1,25 +1,15 @@
 //! x86-64 with AVX2, FMA and F16C.
 
-use core::arch::x86_64::{
-    __cpuid, __cpuid_count, __m128, __m128i, __m256, __m256i, _MM_FROUND_NO_EXC,
-    _MM_FROUND_TO_NEAREST_INT, _mm_add_epi32, _mm_cvtepi32_ps, _mm_cvtph_ps, _mm_fmadd_ps,
-    _mm_loadl_epi64, _mm_loadu_ps, _mm_loadu_si128, _mm_mul_ps, _mm_mullo_epi32, _mm_packs_epi16,
-    _mm_packs_epi32, _mm_storeu_ps, _mm_storeu_si128, _mm256_add_epi32 as add_i32, _mm256_add_ps,
-    _mm256_and_ps, _mm256_and_si256, _mm256_castsi256_ps, _mm256_castsi256_si128,
-    _mm256_cmpeq_epi8, _mm256_cvtph_ps, _mm256_cvtps_epi32, _mm256_cvtps_ph, _mm256_div_ps,
-    _mm256_extracti128_si256, _mm256_fmadd_ps, _mm256_hadd_epi32, _mm256_loadu_ps,
-    _mm256_loadu_si256, _mm256_madd_epi16, _mm256_maddubs_epi16, _mm256_max_ps, _mm256_min_ps,
-    _mm256_mul_ps, _mm256_mullo_epi32, _mm256_or_si256, _mm256_round_ps, _mm256_set_m128i,
-    _mm256_set1_epi8, _mm256_set1_epi16, _mm256_set1_epi32, _mm256_set1_epi64x, _mm256_set1_ps,
-    _mm256_setr_epi64x, _mm256_setzero_si256, _mm256_shuffle_epi8, _mm256_sign_epi8,
-    _mm256_slli_epi16, _mm256_slli_epi32, _mm256_srli_epi16, _mm256_storeu_ps, _mm256_sub_epi8,
-    _mm256_sub_ps, _xgetbv,
-};
+mod eight_rows;
+
+#[allow(clippy::wildcard_imports, reason = "sixty intrinsics")]
+use core::arch::x86_64::*;
 
 use super::{
-    QuantizedRows, float, float_operations,
+    Quantized, QuantizedRows, RowLayout, float, float_operations,
     lanes::{LANES, Lanes},
-    tile::{self, ROWS, Simd},
+    octet,
+    rows::{ROWS, Simd},
 };
 use crate::{quant::Matrix, workers::Columns};
 
@@ -176,20 +166,26 @@ impl Lanes for Avx2 {
         let power = |n| {
             // SAFETY: as above.
             unsafe {
-                let biased = add_i32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
+                let biased = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
                 _mm256_castsi256_ps(_mm256_slli_epi32::<23>(biased))
             }
         };
         Self(power(self.0), power(self.1))
     }
     #[inline(always)]
-    fn store_i8(self, out: &mut [i8; LANES]) {
+    fn store_i8(self, out: &mut [i8; LANES]) -> i32 {
         // SAFETY: as above; 16 bytes are writable.
         unsafe {
             let pack =
                 |v| _mm_packs_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256::<1>(v));
             let (a, b) = (_mm256_cvtps_epi32(self.0), _mm256_cvtps_epi32(self.1));
-            _mm_storeu_si128(out.as_mut_ptr().cast(), _mm_packs_epi16(pack(a), pack(b)));
+            let bytes = _mm_packs_epi16(pack(a), pack(b));
+            _mm_storeu_si128(out.as_mut_ptr().cast(), bytes);
+            // Sums of unsigned bytes have an instruction of their own.
+            let offset = _mm_xor_si128(bytes, _mm_set1_epi8(i8::MIN));
+            let sums = _mm_sad_epu8(offset, _mm_setzero_si128());
+            let (low, high) = (_mm_extract_epi16::<0>(sums), _mm_extract_epi16::<4>(sums));
+            low + high - 128 * LANES as i32
         }
     }
 }
@@ -232,7 +228,7 @@ unsafe impl Simd for Bytes32 {
         // SAFETY: 16 bytes at `p` are the caller's promise.
         unsafe {
             let b = _mm_loadu_si128(p.cast());
-            let shifted = core::arch::x86_64::_mm_srli_epi16::<4>(b);
+            let shifted = _mm_srli_epi16::<4>(b);
             Self::and(_mm256_set_m128i(shifted, b), Self::splat(0x0F))
         }
     }
@@ -352,13 +348,20 @@ unsafe impl Simd for Bytes32 {
         unsafe { _mm_storeu_ps(out.as_mut_ptr(), v) };
         out
     }
+    #[inline(always)]
+    unsafe fn bytes(v: __m256i) -> [[u8; 4]; 8] {
+        let mut out = [[0; 4]; 8];
+        // SAFETY: the caller's promise; 32 bytes are writable.
+        unsafe { _mm256_storeu_si256(out.as_mut_ptr().cast(), v) };
+        out
+    }
 }
 
 /// Products with block formats.
 #[target_feature(enable = "avx2,fma,f16c")]
 pub fn matmul(matrix: &Matrix<'_>, x: &QuantizedRows<'_>, out: &mut Columns<'_>) {
     // SAFETY: the features are enabled here.
-    unsafe { tile::matmul::<Bytes32>(matrix, x, out) }
+    unsafe { octet::matmul::<Bytes32>(matrix, x, out) }
 }
 
 /// The entry points: functions of [`float`] compiled with AVX2.

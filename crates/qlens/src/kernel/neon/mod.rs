@@ -1,13 +1,16 @@
 //! Armv8-A Advanced SIMD, with and without the dot product instructions.
 
+mod eight_rows;
+
 #[allow(clippy::wildcard_imports, reason = "fifty intrinsics")]
 use core::arch::aarch64::*;
 use core::arch::asm;
 
 use super::{
-    QuantizedRows, float, float_operations,
+    Quantized, QuantizedRows, RowLayout, float, float_operations,
     lanes::{LANES, Lanes},
-    tile::{self, ROWS, Simd},
+    octet,
+    rows::{ROWS, Simd},
 };
 use crate::{quant::Matrix, workers::Columns};
 
@@ -28,6 +31,18 @@ fn widen(halves: uint16x4_t) -> float32x4_t {
     // SAFETY: one register in, one out; the half-precision vector type has no stable intrinsics.
     unsafe {
         asm!("fcvtl {o:v}.4s, {i:v}.4h", o = out(vreg) out, i = in(vreg) halves,
+            options(pure, nomem, nostack, preserves_flags));
+    }
+    out
+}
+
+/// The upper four halves to four floats.
+#[inline(always)]
+fn widen_high(halves: uint16x8_t) -> float32x4_t {
+    let out;
+    // SAFETY: as `widen`.
+    unsafe {
+        asm!("fcvtl2 {o:v}.4s, {i:v}.8h", o = out(vreg) out, i = in(vreg) halves,
             options(pure, nomem, nostack, preserves_flags));
     }
     out
@@ -93,11 +108,12 @@ impl Lanes for Neon {
         let p = x.as_ptr();
         // SAFETY: as in `all`; 16 halves are readable.
         unsafe {
+            let (a, b) = (vld1q_u16(p), vld1q_u16(p.add(8)));
             Self([
-                widen(vld1_u16(p)),
-                widen(vld1_u16(p.add(4))),
-                widen(vld1_u16(p.add(8))),
-                widen(vld1_u16(p.add(12))),
+                widen(vget_low_u16(a)),
+                widen_high(a),
+                widen(vget_low_u16(b)),
+                widen_high(b),
             ])
         }
     }
@@ -177,7 +193,37 @@ impl Lanes for Neon {
         })
     }
     #[inline(always)]
-    fn store_i8(self, out: &mut [i8; LANES]) {
+    fn fold(self, f: impl Fn(f32, f32) -> f32, all: impl Fn(Self, Self) -> Self) -> f32 {
+        // Only the first register of a half counts from step to step.
+        let Self([a, b, c, d]) = self;
+        let Self([ac, bd, ..]) = all(Self([a, b, a, b]), Self([c, d, c, d]));
+        let Self([four, ..]) = all(Self([ac; 4]), Self([bd; 4]));
+        // SAFETY: as in `all`.
+        unsafe {
+            let swapped = vextq_f32::<2>(four, four);
+            let Self([two, ..]) = all(Self([four; 4]), Self([swapped; 4]));
+            f(vgetq_lane_f32::<0>(two), vgetq_lane_f32::<1>(two))
+        }
+    }
+    #[inline(always)]
+    fn sums(four: [Self; 4]) -> [f32; 4] {
+        let mut sums = [0.0; 4];
+        // SAFETY: as in `all`; four floats are writable.
+        unsafe {
+            let halves = four.map(|Self([a, b, c, d])| vaddq_f32(vaddq_f32(a, c), vaddq_f32(b, d)));
+            // Lanes 0, 2 and 1, 3 of two vectors side by side.
+            let two = |a, b| {
+                let (a, b) = (vreinterpretq_f64_f32(a), vreinterpretq_f64_f32(b));
+                let (low, high) = (vzip1q_f64(a, b), vzip2q_f64(a, b));
+                vaddq_f32(vreinterpretq_f32_f64(low), vreinterpretq_f32_f64(high))
+            };
+            let (ab, cd) = (two(halves[0], halves[1]), two(halves[2], halves[3]));
+            vst1q_f32(sums.as_mut_ptr(), vpaddq_f32(ab, cd));
+        }
+        sums
+    }
+    #[inline(always)]
+    fn store_i8(self, out: &mut [i8; LANES]) -> i32 {
         // SAFETY: as in `all`; 16 bytes are writable.
         unsafe {
             let i = self.0.map(|v| vmovn_s32(vcvtq_s32_f32(v)));
@@ -185,7 +231,9 @@ impl Lanes for Neon {
                 vmovn_s16(vcombine_s16(i[0], i[1])),
                 vmovn_s16(vcombine_s16(i[2], i[3])),
             );
-            vst1q_s8(out.as_mut_ptr(), vcombine_s8(a, b));
+            let bytes = vcombine_s8(a, b);
+            vst1q_s8(out.as_mut_ptr(), bytes);
+            vaddlvq_s8(bytes).into()
         }
     }
 }
@@ -370,20 +418,30 @@ unsafe impl<const SDOT: bool> Simd for Bytes32<SDOT> {
         unsafe { vst1q_f32(out.as_mut_ptr(), v) };
         out
     }
+    #[inline(always)]
+    unsafe fn bytes(v: Self::Bytes) -> [[u8; 4]; 8] {
+        let mut out = [[0; 4]; 8];
+        // SAFETY: the caller's promise; 32 bytes are writable.
+        unsafe {
+            vst1q_u8(out.as_mut_ptr().cast(), v[0]);
+            vst1q_u8(out[4..].as_mut_ptr().cast(), v[1]);
+        }
+        out
+    }
 }
 
 /// Products with block formats, on any Armv8-A core.
 #[target_feature(enable = "neon")]
 pub fn matmul_neon(matrix: &Matrix<'_>, x: &QuantizedRows<'_>, out: &mut Columns<'_>) {
     // SAFETY: the feature is enabled here.
-    unsafe { tile::matmul::<Bytes32<false>>(matrix, x, out) }
+    unsafe { octet::matmul::<Bytes32<false>>(matrix, x, out) }
 }
 
 /// Products with block formats, on cores with `sdot`.
 #[target_feature(enable = "neon,dotprod")]
 pub fn matmul_dotprod(matrix: &Matrix<'_>, x: &QuantizedRows<'_>, out: &mut Columns<'_>) {
     // SAFETY: the features are enabled here.
-    unsafe { tile::matmul::<Bytes32<true>>(matrix, x, out) }
+    unsafe { octet::matmul::<Bytes32<true>>(matrix, x, out) }
 }
 
 /// The entry points: functions of [`float`] compiled with Advanced SIMD.

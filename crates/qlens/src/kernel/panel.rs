@@ -1,0 +1,277 @@
+//! Products of block formats with many rows of activations: prefill.
+//!
+//! Eight rows of the matrix by up to 512 columns are unpacked into a *panel*, int8 with the scales beside
+//! them, which then meets all rows of activations, four at a time. So a format is unpacked once a batch,
+//! and there is one product whatever the format. Sums go on in `out` from panel to panel, so the order is
+//! that of [`scalar`](super::scalar).
+
+use super::{
+    QuantizedRows,
+    activations::{QuantizedTile, TILE},
+    octet::{Blocks, Octet, Scales},
+    rows::{self, RowBlocks, Simd},
+};
+use crate::{
+    quant::{
+        GROUP, Matrix,
+        interleave::{OCTET, STEP},
+    },
+    workers::Columns,
+};
+
+/// Groups of 32 columns in a panel, at most.
+const GROUPS: usize = 16;
+/// Steps of a group.
+const STEPS: usize = GROUP / 4;
+
+/// Weights of eight rows as int8, and what they are multiplied with.
+#[repr(C, align(64))]
+pub struct Panel {
+    /// `[group, step]`, each four columns of eight rows.
+    q: [[[u8; STEP]; STEPS]; GROUPS],
+    /// Block scales by group, as f32.
+    pub d: [[f32; OCTET]; GROUPS],
+    /// Integer scales by half group.
+    pub scales: [[[i32; OCTET]; 2]; GROUPS],
+    /// Minima by group.
+    pub mins: [[f32; OCTET]; GROUPS],
+}
+
+impl Panel {
+    const EMPTY: Self = Self {
+        q: [[[0; STEP]; STEPS]; GROUPS],
+        d: [[0.0; OCTET]; GROUPS],
+        scales: [[[0; OCTET]; 2]; GROUPS],
+        mins: [[0.0; OCTET]; GROUPS],
+    };
+
+    /// Sets group `g` of row `r`, four columns at a time.
+    #[inline(always)]
+    pub fn set_row(&mut self, g: usize, r: usize, weights: &[[u8; 4]; STEPS]) {
+        for (step, four) in self.q[g].iter_mut().zip(weights) {
+            step[4 * r..][..4].copy_from_slice(four);
+        }
+    }
+
+    /// Unpacks group `J` of the octet of blocks at `p` as the panel's group `g`.
+    #[inline(always)]
+    unsafe fn unpack_group<S: Octet, B: Blocks<S>, const J: usize>(
+        &mut self,
+        p: *const u8,
+        head: &B::Head,
+        g: usize,
+    ) {
+        // SAFETY: the caller promises a whole octet at `p`; the panel has a group `g`.
+        unsafe {
+            let (to, steps) = (&mut self.q[g], B::steps::<J>(p));
+            S::store(to[0].as_mut_ptr(), B::weights(steps[0]));
+            S::store(to[1].as_mut_ptr(), B::weights(steps[1]));
+            S::store(to[2].as_mut_ptr(), B::weights(steps[2]));
+            S::store(to[3].as_mut_ptr(), B::weights(steps[3]));
+            S::store(to[4].as_mut_ptr(), B::weights(steps[4]));
+            S::store(to[5].as_mut_ptr(), B::weights(steps[5]));
+            S::store(to[6].as_mut_ptr(), B::weights(steps[6]));
+            S::store(to[7].as_mut_ptr(), B::weights(steps[7]));
+            S::store_f(self.d[g].as_mut_ptr(), S::halves(p));
+            match B::scales::<J>(head) {
+                Scales::None => {}
+                Scales::Whole(scale) => S::store_i(self.scales[g][0].as_mut_ptr(), scale),
+                Scales::Halves(first, second) => {
+                    S::store_i(self.scales[g][0].as_mut_ptr(), first);
+                    S::store_i(self.scales[g][1].as_mut_ptr(), second);
+                }
+            }
+            if let Some(min) = B::min::<J>(head) {
+                S::store_f(self.mins[g].as_mut_ptr(), min);
+            }
+        }
+    }
+
+    /// Unpacks the octet of blocks at `p` as the panel's groups from `g` on.
+    #[inline(always)]
+    unsafe fn unpack<S: Octet, B: Blocks<S>>(&mut self, p: *const u8, g: usize) {
+        // SAFETY: the caller promises a whole octet at `p`.
+        unsafe {
+            let head = &B::head(p);
+            self.unpack_group::<S, B, 0>(p, head, g);
+            if B::GROUPS == 8 {
+                self.unpack_group::<S, B, 1>(p, head, g + 1);
+                self.unpack_group::<S, B, 2>(p, head, g + 2);
+                self.unpack_group::<S, B, 3>(p, head, g + 3);
+                self.unpack_group::<S, B, 4>(p, head, g + 4);
+                self.unpack_group::<S, B, 5>(p, head, g + 5);
+                self.unpack_group::<S, B, 6>(p, head, g + 6);
+                self.unpack_group::<S, B, 7>(p, head, g + 7);
+            }
+        }
+    }
+}
+
+/// Which numbers of a panel count.
+pub const PLAIN: u8 = 0;
+/// An integer scale and a minimum a group.
+pub const SCALE_AND_MIN: u8 = 1;
+/// Two integer scales a group.
+pub const TWO_SCALES: u8 = 2;
+
+/// Adds the products of a panel's first `groups` groups with four rows of activations, from their group
+/// `first` on.
+#[inline(always)]
+unsafe fn tile<S: Octet, const KIND: u8>(
+    panel: &Panel,
+    groups: usize,
+    x: &QuantizedTile,
+    first: usize,
+    mut acc: [S::F8; TILE],
+) -> [S::F8; TILE] {
+    // SAFETY: the caller promises that `x` has groups `first .. first + groups`.
+    unsafe {
+        for g in 0..groups {
+            let at = first + g;
+            let q = x.q.add(TILE * GROUP * at);
+            let xs = [
+                S::x(q),
+                S::x(q.add(GROUP)),
+                S::x(q.add(2 * GROUP)),
+                S::x(q.add(3 * GROUP)),
+            ];
+            let bias = x.bias.add(2 * TILE * at);
+            let start = |half: usize| {
+                [
+                    S::start(bias.add(TILE * half)),
+                    S::start(bias.add(TILE * half + 1)),
+                    S::start(bias.add(TILE * half + 2)),
+                    S::start(bias.add(TILE * half + 3)),
+                ]
+            };
+            let w = panel.q[g].each_ref();
+            let mut a = start(0);
+            step::<S, 0>(&mut a, w[0], &xs);
+            step::<S, 1>(&mut a, w[1], &xs);
+            step::<S, 2>(&mut a, w[2], &xs);
+            step::<S, 3>(&mut a, w[3], &xs);
+            let apart = S::HALVES || KIND == TWO_SCALES;
+            let mut b = if apart { start(1) } else { a };
+            step::<S, 4>(&mut b, w[4], &xs);
+            step::<S, 5>(&mut b, w[5], &xs);
+            step::<S, 6>(&mut b, w[6], &xs);
+            step::<S, 7>(&mut b, w[7], &xs);
+
+            let d = S::load_f(panel.d[g].as_ptr());
+            let x_d = S::f4(x.d.add(TILE * at));
+            let scales = panel.scales[g].each_ref().map(|s| S::load_i(s.as_ptr()));
+            let sums = |t: usize| {
+                let (a, b) = (S::sums(a[t]), S::sums(b[t]));
+                let whole = || if apart { S::add_i(a, b) } else { b };
+                S::to_f::<0>(match KIND {
+                    TWO_SCALES => S::add_i(S::mul_i(a, scales[0]), S::mul_i(b, scales[1])),
+                    SCALE_AND_MIN => S::mul_i(whole(), scales[0]),
+                    _ => whole(),
+                })
+            };
+            acc[0] = S::fma(acc[0], sums(0), S::mul_lane::<0>(d, x_d));
+            acc[1] = S::fma(acc[1], sums(1), S::mul_lane::<1>(d, x_d));
+            acc[2] = S::fma(acc[2], sums(2), S::mul_lane::<2>(d, x_d));
+            acc[3] = S::fma(acc[3], sums(3), S::mul_lane::<3>(d, x_d));
+            if KIND == SCALE_AND_MIN {
+                let min = S::load_f(panel.mins[g].as_ptr());
+                let x_s = S::f4(x.s.add(TILE * at));
+                acc[0] = S::fma_lane::<0>(acc[0], min, x_s);
+                acc[1] = S::fma_lane::<1>(acc[1], min, x_s);
+                acc[2] = S::fma_lane::<2>(acc[2], min, x_s);
+                acc[3] = S::fma_lane::<3>(acc[3], min, x_s);
+            }
+        }
+        acc
+    }
+}
+
+/// Adds the products of a step of the panel.
+#[inline(always)]
+unsafe fn step<S: Octet, const STEP_: usize>(
+    sums: &mut [S::Acc; TILE],
+    w: &[u8; STEP],
+    x: &[S::X; TILE],
+) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let w = S::load(w.as_ptr());
+        for t in 0..TILE {
+            sums[t] = S::dot::<STEP_>(sums[t], w, x[t]);
+        }
+    }
+}
+
+/// `out[t][r] = matrix[r] . x[t]` for the columns `r` that `out` spans, which begin at a multiple of 8.
+///
+/// # Safety
+/// The instruction set of `S` is there, and the caller has its target features enabled.
+#[inline(always)]
+pub unsafe fn prefill<S: Octet + Simd, B: Blocks<S> + RowBlocks<S>, const KIND: u8>(
+    matrix: &Matrix<'_>,
+    x: &QuantizedRows<'_>,
+    out: &mut Columns<'_>,
+) {
+    let blocks = matrix.cols() / B::FORMAT.block_len();
+    let (tokens, columns) = (out.rows(), out.columns());
+    let a_panel = GROUPS / B::GROUPS;
+    let mut panel = Panel::EMPTY;
+    for r in columns.clone().step_by(OCTET) {
+        let octets = matrix.octets(r);
+        for first in (0..blocks).step_by(a_panel) {
+            let here = a_panel.min(blocks - first);
+            for b in 0..here {
+                // SAFETY: an octet is whole, and the caller's promise.
+                unsafe {
+                    match octets {
+                        Some(octets) => {
+                            let octet = &octets[(first + b) * OCTET * B::FORMAT.block_bytes()..];
+                            panel.unpack::<S, B>(octet.as_ptr(), b * B::GROUPS);
+                        }
+                        None => rows::unpack::<S, B>(
+                            matrix,
+                            (r, columns.end),
+                            first + b,
+                            &mut panel,
+                            b * B::GROUPS,
+                        ),
+                    }
+                }
+            }
+            let (groups, at) = (here * B::GROUPS, first * B::GROUPS);
+            for t in (0..tokens).step_by(TILE) {
+                let last = TILE.min(tokens - t) - 1;
+                // What the matrix has no eight rows for goes by here.
+                let mut edge = [[0.0; OCTET]; TILE];
+                let whole = out.eight(t, r);
+                if whole.is_none() && first > 0 {
+                    for (i, edge) in edge.iter_mut().enumerate().take(last + 1) {
+                        out.load(t + i, r, edge);
+                    }
+                }
+                let (sums, stride) = whole.unwrap_or((edge.as_mut_ptr().cast(), OCTET));
+                // Rows past the last are computed, too, and overwritten.
+                let rows = [0, 1, 2, 3].map(|i| sums.wrapping_add(last.min(i) * stride));
+                // SAFETY: the panel's groups are those of `x` from here on, eight sums are at each of `rows`,
+                // and the caller's promise.
+                unsafe {
+                    let acc = if first > 0 {
+                        rows.map(|row| S::load_f(row))
+                    } else {
+                        [S::zero(); TILE]
+                    };
+                    let acc = tile::<S, KIND>(&panel, groups, &x.tile(t), at, acc);
+                    S::store_f(rows[3], acc[3]);
+                    S::store_f(rows[2], acc[2]);
+                    S::store_f(rows[1], acc[1]);
+                    S::store_f(rows[0], acc[0]);
+                }
+                if whole.is_none() {
+                    for (i, edge) in edge.iter().enumerate().take(last + 1) {
+                        out.store(t + i, r, edge);
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,356 @@
+//! Eight rows of a matrix permuted so that a vector lane is a row: the layout that products are fastest in.
+//!
+//! The blocks that eight rows have at one place (an *octet* of blocks) become one run of as many bytes,
+//! headers first. Then every 32 bytes hold four columns of the eight rows, row by row:
+//!
+//! ```text
+//! r0c0 r0c1 r0c2 r0c3  r1c0 r1c1 r1c2 r1c3  …  r7c3        c = 4 s + k for step s, k in 0..4
+//! ```
+//!
+//! so a product of four activations with 32 bytes adds to eight sums, one a row, and none is ever summed
+//! across lanes. What a byte holds is chosen so that unpacking it is one or two operations and leaves the
+//! weight, signed, in the top bits:
+//!
+//! | format | headers | bytes of an octet |
+//! |---|---|---|
+//! | `Q8_0` | 8 scales | steps 0..8: the weight |
+//! | `Q4_0` | 8 scales | steps 0..4: signed nibbles, column `c` low and `c + 16` high |
+//! | `Q5_0` | 8 scales | five bytes hold eight 5-bit weights: step `i < 5` in the top of byte `i`, steps 5, 6, 7 in the low bits of all five (`FIVE`) |
+//! | `Q4_K` | 8 scales, 8 minimum scales, 64 6-bit scales, 64 6-bit minima | for each two groups, steps 0..8: nibbles, the first group low and the second high |
+//! | `Q6_K` | 8 scales, 16 x 8 int8 scales | for each 16 columns, three bytes hold four 6-bit weights: step `i < 3` in the top of byte `i`, step 3 in the low bits of all three |
+//!
+//! 64 6-bit numbers take 48 bytes: number `i < 48` in the low bits of byte `i`, numbers 48.. in the top
+//! two bits of bytes `i`, `16 + i` and `32 + i`, lowest first. Number `8 g + r` is that of group `g`, row `r`.
+//!
+//! Nothing is lost: [`deinterleave_rows`] gives the original bytes back.
+
+use super::{Format, GROUP, unpack::scale_min_k4};
+
+/// Rows that are interleaved.
+pub const OCTET: usize = 8;
+/// Bytes of the largest octet of blocks.
+pub(crate) const MAX_OCTET_BYTES: usize = OCTET * Format::Q6K.block_bytes();
+/// Bytes of a step: four columns of eight rows.
+pub(crate) const STEP: usize = 4 * OCTET;
+
+/// Where the bits of the 5-bit weights of steps 5, 6 and 7 lie, most significant first: byte and bit.
+const FIVE: [[(usize, u32); 5]; 3] = [
+    [(0, 2), (0, 1), (0, 0), (3, 1), (3, 0)],
+    [(1, 2), (1, 1), (1, 0), (4, 1), (4, 0)],
+    [(2, 2), (2, 1), (2, 0), (3, 2), (4, 2)],
+];
+
+/// Offsets inside an octet of `Q4_K` blocks.
+pub(crate) mod q4_k {
+    use super::OCTET;
+    /// 8 scales of minima, f16; the scales are at 0.
+    pub const DMIN: usize = 2 * OCTET;
+    /// 64 6-bit scales.
+    pub const SCALES: usize = 4 * OCTET;
+    /// 64 6-bit minima.
+    pub const MINS: usize = SCALES + 48;
+    /// Nibbles.
+    pub const QUANTS: usize = MINS + 48;
+}
+
+/// Offsets inside an octet of `Q6_K` blocks.
+pub(crate) mod q6_k {
+    use super::OCTET;
+    /// Scale of 16 columns `h` (0..16) of row `r` at `SCALES + 8 h + r`; the block scales are at 0.
+    pub const SCALES: usize = 2 * OCTET;
+    /// Weights, 96 bytes for each 16 columns.
+    pub const QUANTS: usize = SCALES + 16 * OCTET;
+}
+
+/// Offset of the weights in an octet of `Q8_0`, `Q4_0` or `Q5_0` blocks, behind the 8 scales.
+pub(crate) const QUANTS: usize = 2 * OCTET;
+
+/// Permutes the eight blocks of `format` in `blocks`, one after the other at any distance, into `octet`.
+///
+/// # Panics
+/// If a slice is shorter than that, or `format` is not a quantized one.
+pub(crate) fn interleave(format: Format, blocks: [&[u8]; OCTET], octet: &mut [u8]) {
+    let halves = |octet: &mut [u8], at: usize| {
+        for (out, block) in octet.as_chunks_mut::<2>().0.iter_mut().zip(blocks) {
+            *out = [block[at], block[at + 1]];
+        }
+    };
+    match format {
+        Format::Q8_0 => {
+            halves(octet, 0);
+            steps(&mut octet[QUANTS..], blocks, |block| {
+                words::<8>(|s| word(block, 2 + 4 * s))
+            });
+        }
+        Format::Q4_0 => {
+            halves(octet, 0);
+            // The stored nibble is 8 more than the weight.
+            steps(&mut octet[QUANTS..], blocks, |block| {
+                words::<4>(|s| word(block, 2 + 4 * s) ^ each(0x88))
+            });
+        }
+        Format::Q5_0 => {
+            halves(octet, 0);
+            steps(&mut octet[QUANTS..], blocks, |block| {
+                let w = words::<8>(|s| five_bits(block, s));
+                let top = words::<5>(|i| w[i] << 3);
+                // See `FIVE`.
+                let low = [
+                    w[5] >> 2 & each(7),
+                    w[6] >> 2 & each(7),
+                    w[7] >> 2 & each(7),
+                    w[5] & each(3) | (w[7] >> 1 & each(1)) << 2,
+                    w[6] & each(3) | (w[7] & each(1)) << 2,
+                ];
+                words::<5>(|i| top[i] | low[i])
+            });
+        }
+        Format::Q4K => {
+            halves(octet, 0);
+            halves(&mut octet[q4_k::DMIN..], 2);
+            let (mut scales, mut mins) = ([0; 64], [0; 64]);
+            for (r, block) in blocks.iter().enumerate() {
+                for g in 0..8 {
+                    (scales[8 * g + r], mins[8 * g + r]) = scale_min_k4(&block[4..16], g);
+                }
+            }
+            octet[q4_k::SCALES..][..48].copy_from_slice(&pack_six_bits(&scales));
+            octet[q4_k::MINS..][..48].copy_from_slice(&pack_six_bits(&mins));
+            steps(&mut octet[q4_k::QUANTS..], blocks, |block| {
+                words::<32>(|s| word(block, 16 + 4 * s))
+            });
+        }
+        Format::Q6K => {
+            halves(octet, 208);
+            for (r, block) in blocks.iter().enumerate() {
+                for h in 0..16 {
+                    octet[q6_k::SCALES + OCTET * h + r] = block[192 + h];
+                }
+            }
+            steps(&mut octet[q6_k::QUANTS..], blocks, |block| {
+                words::<48>(|s| {
+                    let (h, i) = (s / 3, s % 3);
+                    let last = six_bits(block, 4 * h + 3);
+                    six_bits(block, 4 * h + i) << 2 | last >> (4 - 2 * i) & each(3)
+                })
+            });
+        }
+        Format::F32 | Format::F16 | Format::Bf16 => unreachable!("{format} is not interleaved"),
+    }
+}
+
+/// The bytes of four columns of a row, lowest first.
+fn word(block: &[u8], at: usize) -> u32 {
+    u32::from_le_bytes([block[at], block[at + 1], block[at + 2], block[at + 3]])
+}
+
+/// All four bytes `byte`.
+const fn each(byte: u32) -> u32 {
+    byte * 0x0101_0101
+}
+
+#[inline]
+fn words<const N: usize>(word: impl Fn(usize) -> u32) -> [u32; N] {
+    core::array::from_fn(word)
+}
+
+/// Writes the steps of an octet, `of` giving those of a row.
+#[inline]
+fn steps<const N: usize>(octet: &mut [u8], blocks: [&[u8]; OCTET], of: impl Fn(&[u8]) -> [u32; N]) {
+    for (r, block) in blocks.into_iter().enumerate() {
+        let steps = octet.as_chunks_mut::<STEP>().0.iter_mut();
+        for (step, word) in steps.zip(of(block)) {
+            step[4 * r..][..4].copy_from_slice(&word.to_le_bytes());
+        }
+    }
+}
+
+/// The reverse of [`interleave`]: eight blocks, one after the other.
+///
+/// # Panics
+/// As [`interleave`].
+pub(crate) fn deinterleave(format: Format, octet: &[u8], blocks: &mut [u8]) {
+    let bytes = format.block_bytes();
+    for (r, block) in blocks.chunks_exact_mut(bytes).take(OCTET).enumerate() {
+        let half = |at: usize| [octet[at + 2 * r], octet[at + 2 * r + 1]];
+        let byte = |base: usize, s: usize, k: usize| octet[base + STEP * s + 4 * r + k];
+        match format {
+            Format::Q8_0 => {
+                block[..2].copy_from_slice(&half(0));
+                for c in 0..32 {
+                    block[2 + c] = byte(QUANTS, c / 4, c % 4);
+                }
+            }
+            Format::Q4_0 => {
+                block[..2].copy_from_slice(&half(0));
+                for c in 0..16 {
+                    block[2 + c] = byte(QUANTS, c / 4, c % 4) ^ 0x88;
+                }
+            }
+            Format::Q5_0 => {
+                block[..2].copy_from_slice(&half(0));
+                block[2..bytes].fill(0);
+                for c in 0..32 {
+                    let (step, k) = (c / 4, c % 4);
+                    let signed = if step < 5 {
+                        byte(QUANTS, step, k) >> 3
+                    } else {
+                        let bits = FIVE[step - 5].iter();
+                        bits.fold(0, |value, &(at, bit)| {
+                            value << 1 | byte(QUANTS, at, k) >> bit & 1
+                        })
+                    };
+                    let stored = signed ^ 0x10;
+                    block[2 + c / 8] |= (stored >> 4) << (c % 8);
+                    block[6 + c % 16] |= (stored & 0x0F) << (c / 16 * 4);
+                }
+            }
+            Format::Q4K => {
+                block[..2].copy_from_slice(&half(0));
+                block[2..4].copy_from_slice(&half(q4_k::DMIN));
+                block[4..16].fill(0);
+                let of = |at: usize, g: usize| six_bits_at(&octet[at..at + 48], 8 * g + r);
+                for g in 0..4 {
+                    // The reverse of `scale_min_k4`.
+                    let (s, m) = (of(q4_k::SCALES, g), of(q4_k::MINS, g));
+                    let (s4, m4) = (of(q4_k::SCALES, g + 4), of(q4_k::MINS, g + 4));
+                    block[4 + g] = s | s4 >> 4 << 6;
+                    block[8 + g] = m | m4 >> 4 << 6;
+                    block[12 + g] = s4 & 0x0F | m4 << 4;
+                }
+                for c in 0..128 {
+                    block[16 + c] = byte(q4_k::QUANTS, c / 4, c % 4);
+                }
+            }
+            Format::Q6K => {
+                block[208..210].copy_from_slice(&half(0));
+                for h in 0..16 {
+                    block[192 + h] = octet[q6_k::SCALES + OCTET * h + r];
+                }
+                block[..192].fill(0);
+                for c in 0..256 {
+                    let (h, step, k) = (c / 16, c % 16 / 4, c % 4);
+                    let at = |i: usize| byte(q6_k::QUANTS, 3 * h + i, k);
+                    let signed = if step < 3 {
+                        at(step) >> 2
+                    } else {
+                        (at(0) & 3) << 4 | (at(1) & 3) << 2 | at(2) & 3
+                    };
+                    let stored = signed ^ 0x20;
+                    let place = SixBits::of(c);
+                    block[place.low] |= (stored & 0x0F) << place.low_shift;
+                    block[place.high] |= (stored >> 4) << place.high_shift;
+                }
+            }
+            Format::F32 | Format::F16 | Format::Bf16 => unreachable!("{format} is not interleaved"),
+        }
+    }
+}
+
+/// Permutes eight rows in place. `rows`: `[8, row_bytes]`; `scratch`: as many bytes, whose content is lost.
+///
+/// # Panics
+/// If `rows` is not eight rows of whole blocks of a quantized format, or `scratch` is of another length.
+pub fn interleave_rows(format: Format, rows: &mut [u8], scratch: &mut [u8]) {
+    scratch.copy_from_slice(rows);
+    let (row, block) = (rows.len() / OCTET, format.block_bytes());
+    for (b, octet) in rows.chunks_exact_mut(OCTET * block).enumerate() {
+        let blocks = core::array::from_fn(|r| &scratch[r * row + b * block..][..block]);
+        interleave(format, blocks, octet);
+    }
+}
+
+/// The reverse of [`interleave_rows`].
+///
+/// # Panics
+/// As [`interleave_rows`].
+pub fn deinterleave_rows(format: Format, rows: &mut [u8], scratch: &mut [u8]) {
+    scratch.copy_from_slice(rows);
+    let (row, block) = (rows.len() / OCTET, format.block_bytes());
+    let mut blocks = [0; MAX_OCTET_BYTES];
+    for (b, octet) in scratch.chunks_exact(OCTET * block).enumerate() {
+        deinterleave(format, octet, &mut blocks);
+        for (r, from) in blocks.chunks_exact(block).take(OCTET).enumerate() {
+            rows[r * row + b * block..][..block].copy_from_slice(from);
+        }
+    }
+}
+
+/// Weights `4 s .. 4 s + 4` of a `Q5_0` block as five bits each, two's complement.
+fn five_bits(block: &[u8], s: usize) -> u32 {
+    let low = word(block, 6 + 4 * (s % 4)) >> (s / 4 * 4) & each(0x0F);
+    let high = u32::from(block[2 + s / 2] >> (s % 2 * 4) & 0x0F);
+    // Bit `k` to byte `k`.
+    let high = high.wrapping_mul(0x0020_4081) & each(1);
+    (high << 4 | low) ^ each(0x10)
+}
+
+/// Weights `4 s .. 4 s + 4` of a `Q6_K` superblock as six bits each, two's complement.
+fn six_bits(block: &[u8], s: usize) -> u32 {
+    let place = SixBits::of(4 * s);
+    let low = word(block, place.low) >> place.low_shift & each(0x0F);
+    let high = word(block, place.high) >> place.high_shift & each(3);
+    (high << 4 | low) ^ each(0x20)
+}
+
+/// Where a `Q6_K` superblock keeps a weight: see [`Format::unpack`].
+struct SixBits {
+    low: usize,
+    low_shift: usize,
+    high: usize,
+    high_shift: usize,
+}
+
+impl SixBits {
+    fn of(c: usize) -> Self {
+        let (half, k, i) = (c / 128, c / GROUP % 4, c % GROUP);
+        Self {
+            low: half * 64 + k % 2 * GROUP + i,
+            low_shift: k / 2 * 4,
+            high: 128 + half * GROUP + i,
+            high_shift: 2 * k,
+        }
+    }
+}
+
+fn pack_six_bits(numbers: &[u8; 64]) -> [u8; 48] {
+    core::array::from_fn(|i| numbers[i] | numbers[48 + i % 16] >> (i / 16 * 2) << 6)
+}
+
+/// Number `i` of 64.
+fn six_bits_at(packed: &[u8], i: usize) -> u8 {
+    match i.checked_sub(48) {
+        None => packed[i] & 0x3F,
+        Some(i) => packed[i] >> 6 | packed[16 + i] >> 6 << 2 | packed[32 + i] >> 6 << 4,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{vec, vec::Vec};
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn nothing_is_lost(
+            format in proptest::sample::select(Format::ALL.into_iter().filter(|f| f.is_quantized()).collect::<Vec<_>>()),
+            blocks in 1..4usize,
+            seed: u64,
+        ) {
+            let len = OCTET * blocks * format.block_bytes();
+            let mut state = seed | 1;
+            let original: Vec<u8> = core::iter::repeat_with(|| {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                (state >> 56) as u8
+            }).take(len).collect();
+            let (mut rows, mut scratch) = (original.clone(), vec![0; len]);
+            interleave_rows(format, &mut rows, &mut scratch);
+            prop_assert_ne!(&rows, &original);
+            deinterleave_rows(format, &mut rows, &mut scratch);
+            prop_assert_eq!(rows, original);
+        }
+    }
+}
