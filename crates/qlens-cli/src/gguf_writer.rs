@@ -11,7 +11,7 @@ mod tests;
 use std::borrow::Cow;
 use std::collections::VecDeque;
 
-use qlens::gguf::{Gguf, MAX_ALIGNMENT, MAX_METADATA, MIN_ALIGNMENT, Value};
+use qlens::gguf::{Gguf, MAX_ALIGNMENT, MAX_METADATA, MIN_ALIGNMENT, Value, ValueType};
 
 use crate::destination::Destination;
 use crate::failure::Failure;
@@ -22,7 +22,7 @@ const VERSION: u32 = 3;
 /// The key that says what tensors' offsets are multiples of.
 const ALIGNMENT_KEY: &str = "general.alignment";
 /// The alignment of a file that does not state one.
-const DEFAULT_ALIGNMENT: u32 = 32;
+pub const DEFAULT_ALIGNMENT: u32 = 32;
 /// Bytes that are written between two looks for Ctrl-C.
 const PIECE: usize = 1 << 20;
 
@@ -70,13 +70,18 @@ impl<'m> Directory<'m> {
         self.put(key, value);
     }
 
-    /// Leaves out every key for which `keep` is false.
-    ///
-    /// The key of the alignment is not asked about: [`align`](Self::align) is its owner.
-    #[cfg_attr(not(test), expect(dead_code, reason = "`qlens pack` needs it"))]
-    pub fn retain(&mut self, keep: impl Fn(&str) -> bool) {
-        self.metadata
-            .retain(|entry| entry.key == ALIGNMENT_KEY || keep(&entry.key));
+    /// Gives a key these bytes as its array, as [`set`](Self::set) does.
+    pub fn set_bytes(&mut self, key: &str, bytes: &[u8]) {
+        let mut encoded = array(key, ValueType::U8, bytes.len());
+        encoded.extend_from_slice(bytes);
+        self.replace(key, encoded);
+    }
+
+    /// Gives a key these numbers as its array, as [`set`](Self::set) does.
+    pub fn set_u64s(&mut self, key: &str, numbers: &[u64]) {
+        let mut encoded = array(key, ValueType::U64, numbers.len());
+        encoded.extend(numbers.iter().flat_map(|number| number.to_le_bytes()));
+        self.replace(key, encoded);
     }
 
     /// Makes every tensor begin at a multiple of `bytes`, from the start of the file as well as from
@@ -84,7 +89,6 @@ impl<'m> Directory<'m> {
     ///
     /// # Errors
     /// If readers would not take it.
-    #[cfg_attr(not(test), expect(dead_code, reason = "`qlens pack` needs it"))]
     pub fn align(&mut self, bytes: u32) -> Result<(), Failure> {
         if !bytes.is_power_of_two() || !(MIN_ALIGNMENT..=MAX_ALIGNMENT).contains(&bytes) {
             return Err(Failure::usage(format_args!(
@@ -137,9 +141,10 @@ impl<'m> Directory<'m> {
     }
 
     fn put(&mut self, key: &str, value: Value<'_>) {
-        let mut encoded = string(key.as_bytes());
-        encoded.extend(value.value_type().number().to_le_bytes());
-        encode(value, &mut encoded);
+        self.replace(key, entry(key, value));
+    }
+
+    fn replace(&mut self, key: &str, encoded: Vec<u8>) {
         let encoded = Cow::Owned(encoded);
         match self.metadata.iter_mut().find(|entry| entry.key == key) {
             Some(entry) => entry.encoded = encoded,
@@ -162,11 +167,12 @@ impl<'m> Directory<'m> {
         }
         let mut offset = 0_u64;
         for tensor in &self.tensors {
-            head.extend(string(tensor.name.as_bytes()));
-            head.extend((tensor.dims.len() as u32).to_le_bytes());
-            head.extend(tensor.dims.iter().flat_map(|dim| dim.to_le_bytes()));
-            head.extend(tensor.ggml_type.to_le_bytes());
-            head.extend(offset.to_le_bytes());
+            head.extend(tensor_entry(
+                tensor.name,
+                &tensor.dims,
+                tensor.ggml_type,
+                offset,
+            ));
             offset = (offset + tensor.bytes).next_multiple_of(alignment);
         }
         head.resize(head.len().next_multiple_of(self.alignment as usize), 0);
@@ -234,6 +240,33 @@ impl TensorData {
         }
         Ok(())
     }
+}
+
+/// A metadata entry as the format has it.
+pub fn entry(key: &str, value: Value<'_>) -> Vec<u8> {
+    let mut encoded = string(key.as_bytes());
+    encoded.extend(value.value_type().number().to_le_bytes());
+    encode(value, &mut encoded);
+    encoded
+}
+
+/// A metadata entry of an array, up to its elements.
+fn array(key: &str, element: ValueType, len: usize) -> Vec<u8> {
+    let mut encoded = string(key.as_bytes());
+    encoded.extend(ValueType::Array.number().to_le_bytes());
+    encoded.extend(element.number().to_le_bytes());
+    encoded.extend((len as u64).to_le_bytes());
+    encoded
+}
+
+/// A tensor's entry in the directory as the format has it.
+pub fn tensor_entry(name: &str, dims: &[u64], ggml_type: u32, offset: u64) -> Vec<u8> {
+    let mut encoded = string(name.as_bytes());
+    encoded.extend((dims.len() as u32).to_le_bytes());
+    encoded.extend(dims.iter().flat_map(|dim| dim.to_le_bytes()));
+    encoded.extend(ggml_type.to_le_bytes());
+    encoded.extend(offset.to_le_bytes());
+    encoded
 }
 
 /// A string as the format has it: its length in eight bytes, its bytes.

@@ -16,6 +16,7 @@ mod interrupt;
 mod logits;
 mod model_file;
 mod output;
+mod pack;
 mod plan;
 mod progress;
 mod quantize;
@@ -49,6 +50,8 @@ enum Verb {
     Chat(chat::ChatArgs),
     Bench(bench::BenchArgs),
     Quantize(quantize::QuantizeArgs),
+    Pack(pack::PackArgs),
+    Unpack(pack::UnpackArgs),
 }
 
 fn main() -> ExitCode {
@@ -65,6 +68,8 @@ fn main() -> ExitCode {
         Verb::Chat(args) => chat::run(&args),
         Verb::Bench(args) => bench::run(&args),
         Verb::Quantize(args) => quantize::run(&args),
+        Verb::Pack(args) => pack::run(&args),
+        Verb::Unpack(args) => pack::unpack(&args),
     };
     outcome.map_or_else(|failure| report(&failure), |()| ExitCode::SUCCESS)
 }

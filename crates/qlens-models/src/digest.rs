@@ -84,14 +84,16 @@ impl<'de> Deserialize<'de> for Sha256 {
 
 /// A hash under way.
 #[derive(Clone, Default)]
-pub(crate) struct Hasher(sha2::Sha256);
+pub struct Hasher(sha2::Sha256);
 
 impl Hasher {
-    pub(crate) fn update(&mut self, bytes: &[u8]) {
+    /// Appends `bytes` to what is hashed.
+    pub fn update(&mut self, bytes: &[u8]) {
         self.0.update(bytes);
     }
 
-    pub(crate) fn finish(self) -> Sha256 {
+    /// The digest of all of it.
+    pub fn finish(self) -> Sha256 {
         Sha256(self.0.finalize().into())
     }
 }

@@ -15,7 +15,7 @@ mod manifest;
 mod python;
 
 pub use cache::{Cache, State};
-pub use digest::Sha256;
+pub use digest::{Hasher, Sha256};
 pub use error::Error;
 pub use manifest::{DEFAULT, Fit, Manifest, ManifestError, Part, Source, catalog, find};
 pub use python::Pip;

@@ -1,7 +1,7 @@
 //! A file's tensors, counted by the format of their blocks.
 
 use qlens::gguf::{Gguf, type_info, type_name};
-use qlens::quant::Format;
+use qlens::quant;
 use serde::Serialize;
 
 use crate::failure::Failure;
@@ -96,7 +96,7 @@ impl ByType {
         Self {
             name: type_name(ggml_type),
             ggml_type,
-            supported: Format::from_ggml(ggml_type).is_some(),
+            supported: quant::stored(ggml_type).is_some(),
             count: 0,
             elements: 0,
             bytes: type_info(ggml_type).map(|_| 0),

@@ -6,7 +6,7 @@ mod requantize;
 
 use std::path::PathBuf;
 
-use qlens::gguf::{Tensor, Value};
+use qlens::gguf::{self, Tensor, Value};
 use qlens::quant::{Format, GROUP};
 use qlens::workers::{Threads, Workers};
 
@@ -86,6 +86,11 @@ impl<'m> Step<'m> {
     fn of(tensor: &Tensor<'m>, target: Target) -> Result<Self, String> {
         let known = Format::from_ggml(tensor.ggml_type).zip(tensor.data);
         let Some((format, data)) = known else {
+            if gguf::interleaved(tensor.ggml_type).is_some() {
+                return Err(
+                    "it is packed: give back what it was made from with `qlens unpack`".into(),
+                );
+            }
             return Err(format!(
                 "tensor {} is stored as {} (type {}), which is not supported",
                 harmless(tensor.name),

@@ -25,6 +25,7 @@ fn every_verb_refuses(path: &str, says: &str) {
         &["chat", path],
         &["bench", path],
         &["quantize", path, &out, "q8_0"],
+        &["pack", path, &out],
     ] {
         let said = run(args).refused(1);
         assert!(

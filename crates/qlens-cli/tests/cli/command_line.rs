@@ -16,7 +16,10 @@ fn help_and_version_are_data() {
             .starts_with(concat!("qlens ", env!("CARGO_PKG_VERSION")))
     );
     let help = run(&["--help"]).done();
-    for part in VERBS.iter().chain(&["quantize", "Exit status", "130"]) {
+    for part in VERBS
+        .iter()
+        .chain(&["quantize", "pack", "unpack", "Exit status", "130"])
+    {
         assert!(help.contains(part), "{part}");
     }
     for verb in VERBS {

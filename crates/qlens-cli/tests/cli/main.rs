@@ -7,6 +7,7 @@ mod command_line;
 mod generate;
 mod inspect;
 mod logits;
+mod pack;
 mod plan;
 mod quantize;
 mod support;

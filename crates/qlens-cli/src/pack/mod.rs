@@ -1,0 +1,127 @@
+//! `qlens pack` and `qlens unpack`: a model as the kernels want it, once and offline, and back.
+//!
+//! A packed file is a GGUF file in which the matrices that products are taken with are interleaved
+//! ([`qlens::quant::interleave`]), as their types say, and every tensor begins at a page. What the
+//! original looked like beside that is kept under the keys of [`original`], so that unpacking gives it
+//! back byte for byte.
+
+mod original;
+mod unpack;
+
+use std::path::PathBuf;
+
+use qlens::gguf::{Gguf, Tensor};
+use qlens::pack::{self, Plan};
+use qlens::quant::interleave::interleave_rows;
+
+use crate::destination::Destination;
+use crate::failure::Failure;
+use crate::gguf_writer::{Directory, TensorData};
+use crate::interrupt;
+use crate::model_file::ModelFile;
+use original::Original;
+
+pub use unpack::{UnpackArgs, run as unpack};
+
+/// What tensors of a packed file are aligned to, in bytes: a page of every system that maps it.
+const PAGE: u32 = 4096;
+
+/// Rewrite a model so that it is fastest where it lies: matrices interleaved, tensors at pages
+#[derive(clap::Args, Debug)]
+pub struct PackArgs {
+    #[arg(value_name = "MODEL", help = "GGUF file or name of a known model")]
+    input: PathBuf,
+    #[arg(value_name = "OUT", help = "File to write")]
+    output: PathBuf,
+}
+
+/// Runs the verb.
+pub fn run(args: &PackArgs) -> Result<(), Failure> {
+    interrupt::listen();
+    let file = ModelFile::open(&args.input)?;
+    // Only what will run is worth it: everything wrong with the model is said here.
+    let gguf = *file.model()?.gguf();
+    if pack::is_interleaved(&gguf) {
+        return Err(file.refuse("it is packed already"));
+    }
+    let original = Original::of(&gguf, file.bytes()).map_err(|error| file.refuse(error))?;
+    let mut directory = Directory::of(&gguf);
+    original.store(&mut directory);
+    directory.align(PAGE)?;
+    let steps: Vec<_> = gguf
+        .tensors()
+        .map(|tensor| (tensor, Plan::of(&gguf, &tensor)))
+        .collect();
+    for (tensor, plan) in &steps {
+        let ggml_type = plan.map_or(tensor.ggml_type, |plan| plan.interleaved_type());
+        let dims = &tensor.dims[..tensor.n_dims as usize];
+        directory.tensor(tensor.name, dims, ggml_type, data(tensor).len() as u64);
+    }
+    let destination = Destination::open(&args.output, &file)?;
+    file.read_ahead();
+    let mut out = directory.begin("packing", destination)?;
+    let mut scratch = vec![0; pack::scratch_bytes(&gguf)];
+    let mut rows = scratch.clone();
+    for (tensor, plan) in &steps {
+        match plan {
+            None => out.write(data(tensor))?,
+            Some(plan) => interleave(plan, data(tensor), &mut rows, &mut scratch, &mut out)?,
+        }
+    }
+    out.finish()
+}
+
+/// A tensor's bytes: those of a model that was checked are known.
+fn data<'m>(tensor: &Tensor<'m>) -> &'m [u8] {
+    tensor.data.unwrap_or_default()
+}
+
+fn interleave(
+    plan: &Plan,
+    data: &[u8],
+    rows: &mut [u8],
+    scratch: &mut [u8],
+    out: &mut TensorData,
+) -> Result<(), Failure> {
+    let (rows, scratch) = (
+        &mut rows[..plan.octet_bytes],
+        &mut scratch[..plan.octet_bytes],
+    );
+    let octets = data.chunks_exact(plan.octet_bytes);
+    let rest = octets.remainder();
+    for octet in octets {
+        rows.copy_from_slice(octet);
+        interleave_rows(plan.format, rows, scratch);
+        out.write(rows)?;
+    }
+    if rest.is_empty() {
+        Ok(())
+    } else {
+        out.write(rest)
+    }
+}
+
+/// The place of every tensor's data in a file, in the order of the bytes.
+///
+/// Fails with a sentence if two share bytes, or one's size is not known.
+fn places(gguf: &Gguf<'_>) -> Result<Vec<(usize, usize, usize)>, String> {
+    let mut places = Vec::with_capacity(gguf.tensor_count());
+    for tensor in gguf.tensors() {
+        let bytes = tensor.data.map(<[u8]>::len);
+        let bytes = bytes.ok_or_else(|| {
+            format!(
+                "tensor {} has the unknown type {}",
+                tensor.index, tensor.ggml_type
+            )
+        })?;
+        places.push((tensor.offset as usize, bytes, tensor.index));
+    }
+    places.sort_unstable();
+    for pair in places.windows(2) {
+        let [(start, bytes, a), (next, _, b)] = [pair[0], pair[1]];
+        if start + bytes > next {
+            return Err(format!("tensors {a} and {b} share bytes"));
+        }
+    }
+    Ok(places)
+}
