@@ -345,7 +345,13 @@ unsafe fn four_rows<S: Simd, B: RowBlocks<S>>(
     unsafe {
         let mut acc = S::f4([0.0; 4]);
         for b in 0..blocks {
-            let p = rows.map(|row| row.add(b * B::FORMAT.block_bytes()));
+            let at = b * B::FORMAT.block_bytes();
+            let p = [
+                rows[0].add(at),
+                rows[1].add(at),
+                rows[2].add(at),
+                rows[3].add(at),
+            ];
             let head = B::head(p);
             let (head, g) = ((&head, B::d(p)), b * B::GROUPS);
             acc = group::<S, B, 0>(p, head, x, g, acc);
@@ -380,17 +386,22 @@ pub unsafe fn decode<S: Simd, B: RowBlocks<S>>(
     for r in (start..end).step_by(ROWS) {
         let rows = four(matrix, r, end);
         // SAFETY: rows are whole, and the caller's promise.
-        out.store(0, r, &unsafe { four_rows::<S, B>(rows, x, blocks) });
+        let products = unsafe { four_rows::<S, B>(rows, x, blocks) };
+        match out.from(0, r).first_chunk_mut() {
+            Some(out) => *out = products,
+            None => out.store(0, r, &products),
+        }
     }
 }
 
 /// Rows `r .. r + 4`. Past row `end` the last one is repeated, and its products are thrown away.
 #[inline(always)]
 fn four(matrix: &Matrix<'_>, r: usize, end: usize) -> [*const u8; ROWS] {
-    [r, r + 1, r + 2, r + 3].map(|r| {
+    let row = |r: usize| {
         let row = matrix.row(r.min(end - 1));
         row.expect("a row of the matrix").as_ptr()
-    })
+    };
+    [row(r), row(r + 1), row(r + 2), row(r + 3)]
 }
 
 /// Unpacks block `b` of rows `r .. r + 8` as the panel's groups from `g` on. Past row `end` the last one is

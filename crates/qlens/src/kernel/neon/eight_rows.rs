@@ -4,7 +4,7 @@
 use core::arch::aarch64::*;
 use core::arch::asm;
 
-use super::{Bytes32, widen, widen_high};
+use super::{Bytes32, shift_right_insert, widen, widen_high};
 use crate::kernel::octet::Octet;
 
 type Pair<T> = [T; 2];
@@ -25,18 +25,6 @@ fn sdot_lane<const L: usize>(mut acc: int32x4_t, w: int8x16_t, x: int8x16_t) -> 
             options(pure, nomem, nostack, preserves_flags));
     }
     acc
-}
-
-/// The upper `N` bits of each byte of `a`, then the uppermost of `b`'s. The compiler takes its own intrinsic
-/// for this apart, into three instructions.
-#[inline(always)]
-fn shift_right_insert<const N: i32>(mut a: int8x16_t, b: int8x16_t) -> int8x16_t {
-    // SAFETY: registers only.
-    unsafe {
-        asm!("sri {a:v}.16b, {b:v}.16b, #{n}", a = inout(vreg) a, b = in(vreg) b, n = const N,
-            options(pure, nomem, nostack, preserves_flags));
-    }
-    a
 }
 
 /// Four sums of products, or, without `sdot`, the halves of four in eight lanes.
