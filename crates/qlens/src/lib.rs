@@ -35,6 +35,7 @@
 //! | [`kernel`] | products and the rest of the arithmetic, for each instruction set, with the same bits |
 //! | [`tokenizer`], [`chat`] | text to tokens and back; turns to text |
 //! | [`model`] | a model's shape, its weights, its forward pass |
+//! | [`pack`] | matrices interleaved where they lie, for a loader that owns the RAM |
 //! | [`plan`], [`session`] | the memory a conversation takes; the conversation |
 //! | [`sampler`] | from logits to a token |
 //! | [`workers`] | tasks on the cores there are |

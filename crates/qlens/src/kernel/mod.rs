@@ -2,8 +2,16 @@
 //!
 //! `scalar` and `lanes` are the specification. Products with block formats are sums of exact
 //! integers met in one order of float operations (`scalar::dot`); everything else is written once
-//! over sixteen lanes (`float`). The vector versions (`tile` with `neon` or `avx2`) repeat that
-//! order with wider registers, so a test may demand equality and a host predicts the glasses.
+//! over sixteen lanes (`float`). The vector versions repeat that order with wider registers, so a
+//! test may demand equality and a host predicts the glasses.
+//!
+//! | products with            | one row of activations (decode) | several (prefill)          |
+//! |--------------------------|---------------------------------|----------------------------|
+//! | interleaved matrices     | `octet`: eight rows at a time   | `panel`: eight rows are    |
+//! | rows as the file has them | `rows`: four at a time         | unpacked once for all      |
+//!
+//! These are written once over what an instruction set offers (`octet::Octet`, `rows::Simd`), and `neon` and
+//! `avx2` offer it.
 //!
 //! | kernel    | products of int8       | needs                        |
 //! |-----------|------------------------|------------------------------|
