@@ -272,32 +272,15 @@ fn attend_heads<L: Lanes, const H: usize>(
     scores: &mut [f32],
     scale: f32,
 ) {
-    let whole = head_dim / LANES;
-    let qs: [_; H] = core::array::from_fn(|h| {
-        let (q, rest) = lanes!(q[h * head_dim..][..head_dim]);
-        (&q[..whole], L::load_partial(rest))
-    });
     let (scores, _) = scores.as_chunks_mut::<HEADS>();
-    for (key, scores) in keys.chunks_exact(head_dim).zip(&mut *scores) {
-        let (key, rest) = lanes!(key);
-        let key = &key[..whole];
-        let mut sums = [L::splat(0.0); HEADS];
-        for c in 0..whole {
-            let key = L::load_f16(&key[c]);
-            for (sum, (q, _)) in sums.iter_mut().zip(&qs) {
-                *sum = sum.fma(L::load(&q[c]), key);
-            }
-        }
-        if !rest.is_empty() {
-            let key = L::load_f16(&padded(rest));
-            for (sum, (_, q)) in sums.iter_mut().zip(&qs) {
-                *sum = sum.fma(*q, key);
-            }
-        }
-        *scores = L::sums(sums).map(|sum| sum * scale);
+    match head_dim {
+        64 => score_whole::<L, H, { 64 / LANES }>(q, keys, scores, scale),
+        128 => score_whole::<L, H, { 128 / LANES }>(q, keys, scores, scale),
+        _ => score_any::<L, H>(q, keys, head_dim, scores, scale),
     }
 
     let inverses = softmax::<L>(scores).map(|sum| L::splat(1.0 / sum));
+    let whole = head_dim / LANES;
     let (chunks, rest) = values.as_chunks::<LANES>();
     if rest.is_empty() && whole * LANES == head_dim {
         for c in 0..whole {
@@ -329,6 +312,57 @@ fn attend_heads<L: Lanes, const H: usize>(
         for ((sum, inverse), out) in sums.into_iter().zip(inverses).zip(out.chunks_mut(head_dim)) {
             sum.mul(inverse).store_partial(&mut out[columns.clone()]);
         }
+    }
+}
+
+/// `scores[n] = q . keys[n] * scale` for each of `H` heads of `W` whole vectors: so many that loops unroll.
+#[inline(always)]
+fn score_whole<L: Lanes, const H: usize, const W: usize>(
+    q: &[f32],
+    keys: &[u16],
+    scores: &mut [[f32; HEADS]],
+    scale: f32,
+) {
+    let (q, keys) = (
+        lanes!(q).0.as_chunks::<W>().0,
+        lanes!(keys).0.as_chunks::<W>().0,
+    );
+    let q = &q[..H];
+    for (key, scores) in keys.iter().zip(scores) {
+        let mut sums = [L::splat(0.0); HEADS];
+        for c in 0..W {
+            let key = L::load_f16(&key[c]);
+            for (sum, q) in sums.iter_mut().zip(q) {
+                *sum = sum.fma(L::load(&q[c]), key);
+            }
+        }
+        *scores = L::sums(sums).map(|sum| sum * scale);
+    }
+}
+
+/// Likewise for heads of any width.
+#[inline(always)]
+fn score_any<L: Lanes, const H: usize>(
+    q: &[f32],
+    keys: &[u16],
+    head_dim: usize,
+    scores: &mut [[f32; HEADS]],
+    scale: f32,
+) {
+    for (key, scores) in keys.chunks_exact(head_dim).zip(scores) {
+        let (key, key_rest) = lanes!(key);
+        let mut sums = [L::splat(0.0); HEADS];
+        for (sum, q) in sums.iter_mut().zip(q.chunks_exact(head_dim).take(H)) {
+            let (q, q_rest) = lanes!(q);
+            for (key, q) in key.iter().zip(q) {
+                *sum = sum.fma(L::load(q), L::load_f16(key));
+            }
+            if !q_rest.is_empty() {
+                let key = L::load_f16(&padded(key_rest));
+                *sum = sum.fma(L::load_partial(q_rest), key);
+            }
+        }
+        *scores = L::sums(sums).map(|sum| sum * scale);
     }
 }
 
