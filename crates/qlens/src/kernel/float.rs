@@ -95,30 +95,39 @@ fn padded(x: &[u16]) -> [u16; LANES] {
     all
 }
 
-/// `out[i] = f(a[i], b[i])`, all of one length.
-#[inline(always)]
-fn map2<L: Lanes>(out: &mut [f32], a: &[f32], b: &[f32], f: impl Fn(L, L) -> L) {
-    let ((out, out_rest), (a, a_rest), (b, b_rest)) = (out.as_chunks_mut(), lanes!(a), lanes!(b));
-    for ((out, a), b) in out.iter_mut().zip(a).zip(b) {
-        f(L::load(a), L::load(b)).store(out);
-    }
-    f(L::load_partial(a_rest), L::load_partial(b_rest)).store_partial(out_rest);
+/// `out[i] = f(a[i], b[i])`, all of one length, for a vector at a time. Not a function of a closure: one that is
+/// used twice may stay a function of its own, without the target features that its intrinsics need to be
+/// instructions.
+macro_rules! map2 {
+    ($out:expr, $a:expr, $b:expr, |$x:ident, $y:ident| $f:expr) => {{
+        let (out, out_rest) = $out.as_chunks_mut::<LANES>();
+        let ((a, a_rest), (b, b_rest)) = (lanes!($a), lanes!($b));
+        for ((out, a), b) in out.iter_mut().zip(a).zip(b) {
+            let ($x, $y) = (L::load(a), L::load(b));
+            $f.store(out);
+        }
+        let ($x, $y) = (L::load_partial(a_rest), L::load_partial(b_rest));
+        $f.store_partial(out_rest);
+    }};
 }
 
-/// `x[i] = f(x[i], b[i])`.
-#[inline(always)]
-fn update2<L: Lanes>(x: &mut [f32], b: &[f32], f: impl Fn(L, L) -> L) {
-    let ((x, x_rest), (b, b_rest)) = (x.as_chunks_mut(), lanes!(b));
-    for (x, b) in x.iter_mut().zip(b) {
-        f(L::load(x), L::load(b)).store(x);
-    }
-    f(L::load_partial(x_rest), L::load_partial(b_rest)).store_partial(x_rest);
+/// `x[i] = f(x[i], b[i])`, likewise.
+macro_rules! update2 {
+    ($out:expr, $b:expr, |$x:ident, $y:ident| $f:expr) => {{
+        let ((out, out_rest), (b, b_rest)) = ($out.as_chunks_mut::<LANES>(), lanes!($b));
+        for (out, b) in out.iter_mut().zip(b) {
+            let ($x, $y) = (L::load(out), L::load(b));
+            $f.store(out);
+        }
+        let ($x, $y) = (L::load_partial(out_rest), L::load_partial(b_rest));
+        $f.store_partial(out_rest);
+    }};
 }
 
 /// `x += y`.
 #[inline(always)]
 pub fn add<L: Lanes>(x: &mut [f32], y: &[f32]) {
-    update2(x, y, L::add);
+    update2!(x, y, |x, y| x.add(y));
 }
 
 /// `out = x / sqrt(mean(x^2) + eps) * weight`: RMSNorm (Zhang and Sennrich, 2019).
@@ -126,7 +135,7 @@ pub fn add<L: Lanes>(x: &mut [f32], y: &[f32]) {
 pub fn rms_norm<L: Lanes>(out: &mut [f32], x: &[f32], weight: &[f32], eps: f32) {
     let mean = dot::<L>(x, x) / x.len() as f32;
     let scale = L::splat(1.0 / libm::sqrtf(mean + eps));
-    map2(out, x, weight, |x: L, w| x.mul(scale).mul(w));
+    map2!(out, x, weight, |x, w| x.mul(scale).mul(w));
 }
 
 /// `e^x`, to about one unit in the last place; x below -87 gives `e^-87`, x above 88 `e^88`.
@@ -157,7 +166,7 @@ pub fn exp<L: Lanes>(x: L) -> L {
 /// `gate = silu(gate) * up`, `silu(x) = x / (1 + e^-x)`: SwiGLU (Shazeer, 2020).
 #[inline(always)]
 pub fn swiglu<L: Lanes>(gate: &mut [f32], up: &[f32]) {
-    update2(gate, up, |g: L, u| {
+    update2!(gate, up, |g, u| {
         let denominator = exp(L::splat(0.0).sub(g)).add(L::splat(1.0));
         g.div(denominator).mul(u)
     });
@@ -171,16 +180,12 @@ pub fn rope<L: Lanes>(x: &mut [f32], cos: &[f32], sin: &[f32]) {
     let (low, high) = x.split_at_mut(half);
     let ((low, low_rest), (high, high_rest)) = (low.as_chunks_mut(), high[..half].as_chunks_mut());
     let ((cos, cos_rest), (sin, sin_rest)) = (lanes!(cos), lanes!(sin));
-    let rotate = |a: L, b: L, c: L, s: L| {
-        let zero = L::splat(0.0);
-        (a.mul(c).fma(zero.sub(b), s), b.mul(c).fma(a, s))
-    };
     for (((low, high), c), s) in low.iter_mut().zip(high).zip(cos).zip(sin) {
-        let (a, b) = rotate(L::load(low), L::load(high), L::load(c), L::load(s));
+        let (a, b) = rotate::<L>(L::load(low), L::load(high), L::load(c), L::load(s));
         a.store(low);
         b.store(high);
     }
-    let (a, b) = rotate(
+    let (a, b) = rotate::<L>(
         L::load_partial(low_rest),
         L::load_partial(high_rest),
         L::load_partial(cos_rest),
@@ -188,6 +193,13 @@ pub fn rope<L: Lanes>(x: &mut [f32], cos: &[f32], sin: &[f32]) {
     );
     a.store_partial(low_rest);
     b.store_partial(high_rest);
+}
+
+/// A vector of pairs, rotated.
+#[inline(always)]
+fn rotate<L: Lanes>(a: L, b: L, cos: L, sin: L) -> (L, L) {
+    let minus_b = L::splat(0.0).sub(b);
+    (a.mul(cos).fma(minus_b, sin), b.mul(cos).fma(a, sin))
 }
 
 /// Half-precision copy of `x`.
@@ -213,17 +225,13 @@ pub fn quantize<L: Lanes>(x: &[f32], t: usize, layout: RowLayout, rows: &mut Qua
         let (a, b) = (L::load(&x[0]), L::load(&x[1]));
         let largest = a.abs().max(b.abs()).largest();
         let d = largest / 127.0;
-        // The division may round up or overflow for denormal scales: the clamp keeps q in range.
         let inverse = L::splat(if largest > 0.0 { 127.0 / largest } else { 0.0 });
-        let bound = |v: L| {
-            v.mul(inverse)
-                .round()
-                .min(L::splat(127.0))
-                .max(L::splat(-127.0))
-        };
         let at = layout.at(t, g);
         let (q, _) = q[at].as_chunks_mut();
-        let sums = [bound(a).store_i8(&mut q[0]), bound(b).store_i8(&mut q[1])];
+        let sums = [
+            integers(a.mul(inverse)).store_i8(&mut q[0]),
+            integers(b.mul(inverse)).store_i8(&mut q[1]),
+        ];
         rows.d[at] = d;
         rows.s[at] = d * (sums[0] + sums[1]) as f32;
         // A half's numbers are as far from the other's as there are rows in a tile.
@@ -231,6 +239,12 @@ pub fn quantize<L: Lanes>(x: &[f32], t: usize, layout: RowLayout, rows: &mut Qua
         rows.bias[at] = -128 * sums[0];
         rows.bias[at + layout.tile()] = -128 * sums[1];
     }
+}
+
+/// Rounded to -127..=127. The division may round up or overflow for denormal scales: the clamp keeps q in range.
+#[inline(always)]
+fn integers<L: Lanes>(v: L) -> L {
+    v.round().min(L::splat(127.0)).max(L::splat(-127.0))
 }
 
 /// Most heads that [`attend`] takes at a time.
@@ -279,7 +293,7 @@ fn attend_heads<L: Lanes, const H: usize>(
         _ => score_any::<L, H>(q, keys, head_dim, scores, scale),
     }
 
-    let inverses = softmax::<L>(scores).map(|sum| L::splat(1.0 / sum));
+    let inverses = softmax::<L>(scores).map(|sum| 1.0 / sum);
     let whole = head_dim / LANES;
     let (chunks, rest) = values.as_chunks::<LANES>();
     if rest.is_empty() && whole * LANES == head_dim {
@@ -294,7 +308,7 @@ fn attend_heads<L: Lanes, const H: usize>(
             for ((sum, inverse), out) in
                 sums.into_iter().zip(inverses).zip(out.chunks_mut(head_dim))
             {
-                sum.mul(inverse)
+                sum.mul(L::splat(inverse))
                     .store_partial(&mut out[c * LANES..][..LANES]);
             }
         }
@@ -310,7 +324,8 @@ fn attend_heads<L: Lanes, const H: usize>(
             }
         }
         for ((sum, inverse), out) in sums.into_iter().zip(inverses).zip(out.chunks_mut(head_dim)) {
-            sum.mul(inverse).store_partial(&mut out[columns.clone()]);
+            sum.mul(L::splat(inverse))
+                .store_partial(&mut out[columns.clone()]);
         }
     }
 }

@@ -89,7 +89,8 @@ pub trait Lanes: Copy {
     /// The sums of four vectors, each as [`sum`](Lanes::sum).
     #[inline(always)]
     fn sums(four: [Self; 4]) -> [f32; 4] {
-        four.map(Self::sum)
+        let [a, b, c, d] = four;
+        [a.sum(), b.sum(), c.sum(), d.sum()]
     }
 
     /// The first half of that tree: lanes `i`, `i + 4`, `i + 8` and `i + 12` as one, for `i` in 0..4.

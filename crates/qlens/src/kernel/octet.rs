@@ -180,19 +180,52 @@ impl Block for Q6K {
     const FORMAT: Format = Format::Q6K;
 }
 
-/// The eight steps that `step` gives.
+/// The eight steps that an expression gives for `s` in 0..8. A closure might stay a function of its own, without
+/// the target features that its intrinsics need to be instructions.
+macro_rules! eight {
+    (|$s:ident| $step:expr) => {
+        [
+            {
+                let $s = 0;
+                $step
+            },
+            {
+                let $s = 1;
+                $step
+            },
+            {
+                let $s = 2;
+                $step
+            },
+            {
+                let $s = 3;
+                $step
+            },
+            {
+                let $s = 4;
+                $step
+            },
+            {
+                let $s = 5;
+                $step
+            },
+            {
+                let $s = 6;
+                $step
+            },
+            {
+                let $s = 7;
+                $step
+            },
+        ]
+    };
+}
+
+/// Step `s` of those that begin at `p`.
 #[inline(always)]
-fn eight<T>(step: impl Fn(usize) -> T) -> [T; 8] {
-    [
-        step(0),
-        step(1),
-        step(2),
-        step(3),
-        step(4),
-        step(5),
-        step(6),
-        step(7),
-    ]
+unsafe fn step<S: Octet>(p: *const u8, s: usize) -> S::Bytes {
+    // SAFETY: the caller promises as many steps.
+    unsafe { S::load(p.add(STEP * s)) }
 }
 
 // SAFETY: every offset below is inside the octet that `quant::interleave` describes.
@@ -203,7 +236,7 @@ unsafe impl<S: Octet> Blocks<S> for Q8_0 {
     #[inline(always)]
     unsafe fn steps<const J: usize>(p: *const u8) -> [S::Bytes; 8] {
         // SAFETY: as the impl.
-        eight(|s| unsafe { S::load(p.add(QUANTS + STEP * s)) })
+        unsafe { eight!(|s| step::<S>(p.add(QUANTS), s)) }
     }
 }
 
@@ -225,14 +258,16 @@ unsafe impl<S: Octet> Blocks<S> for Q4_0 {
     #[inline(always)]
     unsafe fn steps<const J: usize>(p: *const u8) -> [S::Bytes; 8] {
         // SAFETY: as the impl.
-        eight(|s| unsafe {
-            let pair = S::load(p.add(QUANTS + STEP * (s % 4)));
-            if s < 4 {
-                S::shl::<4>(pair)
-            } else {
-                S::and(pair, 0xF0)
-            }
-        })
+        unsafe {
+            eight!(|s| {
+                let pair = step::<S>(p.add(QUANTS), s % 4);
+                if s < 4 {
+                    S::shl::<4>(pair)
+                } else {
+                    S::and(pair, 0xF0)
+                }
+            })
+        }
     }
 }
 
@@ -255,21 +290,20 @@ unsafe impl<S: Octet> Blocks<S> for Q5_0 {
     unsafe fn steps<const J: usize>(p: *const u8) -> [S::Bytes; 8] {
         // SAFETY: as the impl.
         unsafe {
-            let five = |i: usize| S::load(p.add(QUANTS + STEP * i));
-            let r = [five(0), five(1), five(2), five(3), five(4)];
-            let top = |i: usize| S::and(r[i], 0xF8);
-            let three = |i: usize| S::shl::<5>(r[i]);
+            let p = p.add(QUANTS);
+            let (a, b, c) = (step::<S>(p, 0), step::<S>(p, 1), step::<S>(p, 2));
+            let (d, e) = (step::<S>(p, 3), step::<S>(p, 4));
             // Bit 2 of the last two, side by side at the top.
-            let last = S::sri::<1>(S::and(three(3), 0x80), three(4));
+            let last = S::sri::<1>(S::and(S::shl::<5>(d), 0x80), S::shl::<5>(e));
             [
-                top(0),
-                top(1),
-                top(2),
-                top(3),
-                top(4),
-                S::sri::<3>(three(0), S::shl::<6>(r[3])),
-                S::sri::<3>(three(1), S::shl::<6>(r[4])),
-                S::sri::<3>(three(2), S::and(last, 0xC0)),
+                S::and(a, 0xF8),
+                S::and(b, 0xF8),
+                S::and(c, 0xF8),
+                S::and(d, 0xF8),
+                S::and(e, 0xF8),
+                S::sri::<3>(S::shl::<5>(a), S::shl::<6>(d)),
+                S::sri::<3>(S::shl::<5>(b), S::shl::<6>(e)),
+                S::sri::<3>(S::shl::<5>(c), S::and(last, 0xC0)),
             ]
         }
     }
@@ -308,13 +342,9 @@ unsafe impl<S: Octet> Blocks<S> for Q4K {
     unsafe fn head(p: *const u8) -> HeadQ4K<S> {
         // SAFETY: as the impl. Words need not be aligned.
         unsafe {
-            let words = |at: usize| {
-                let words = p.add(at).cast::<[u64; 6]>().read_unaligned();
-                six_bits(words.map(u64::from_le))
-            };
             HeadQ4K {
-                scales: words(q4_k::SCALES),
-                mins: words(q4_k::MINS),
+                scales: six_bits(p.add(q4_k::SCALES).cast::<[u64; 6]>().read_unaligned()),
+                mins: six_bits(p.add(q4_k::MINS).cast::<[u64; 6]>().read_unaligned()),
                 dmin: S::neg(S::halves(p.add(q4_k::DMIN))),
             }
         }
@@ -322,14 +352,16 @@ unsafe impl<S: Octet> Blocks<S> for Q4K {
     #[inline(always)]
     unsafe fn steps<const J: usize>(p: *const u8) -> [S::Bytes; 8] {
         // SAFETY: as the impl.
-        eight(|s| unsafe {
-            let pair = S::load(p.add(q4_k::QUANTS + STEP * (J / 2 * 8 + s)));
-            if J.is_multiple_of(2) {
-                S::and(pair, 0x0F)
-            } else {
-                S::shr::<4>(pair)
-            }
-        })
+        unsafe {
+            eight!(|s| {
+                let pair = step::<S>(p.add(q4_k::QUANTS), J / 2 * 8 + s);
+                if J.is_multiple_of(2) {
+                    S::and(pair, 0x0F)
+                } else {
+                    S::shr::<4>(pair)
+                }
+            })
+        }
     }
     #[inline(always)]
     unsafe fn scales<const J: usize>(head: &HeadQ4K<S>) -> Scales<S> {
@@ -343,6 +375,22 @@ unsafe impl<S: Octet> Blocks<S> for Q4K {
             let mins = S::widen_u8(head.mins.as_ptr().add(OCTET * J));
             Some(S::mul(head.dmin, S::to_f::<0>(mins)))
         }
+    }
+}
+
+/// Four steps of 6-bit weights out of three of bytes.
+#[inline(always)]
+unsafe fn four_in_three<S: Octet>(p: *const u8) -> [S::Bytes; 4] {
+    // SAFETY: the caller promises three steps at `p`.
+    unsafe {
+        let (a, b, c) = (step::<S>(p, 0), step::<S>(p, 1), step::<S>(p, 2));
+        let last = S::sri::<2>(S::shl::<6>(a), S::shl::<6>(b));
+        [
+            S::and(a, 0xFC),
+            S::and(b, 0xFC),
+            S::and(c, 0xFC),
+            S::sri::<4>(last, S::shl::<6>(c)),
+        ]
     }
 }
 
@@ -369,19 +417,9 @@ unsafe impl<S: Octet> Blocks<S> for Q6K {
     unsafe fn steps<const J: usize>(p: *const u8) -> [S::Bytes; 8] {
         // SAFETY: as the impl.
         unsafe {
-            let half = |h: usize| {
-                let three = |i: usize| S::load(p.add(q6_k::QUANTS + STEP * (3 * h + i)));
-                let r = [three(0), three(1), three(2)];
-                let two = |i: usize| S::shl::<6>(r[i]);
-                let last = S::sri::<4>(S::sri::<2>(two(0), two(1)), two(2));
-                [
-                    S::and(r[0], 0xFC),
-                    S::and(r[1], 0xFC),
-                    S::and(r[2], 0xFC),
-                    last,
-                ]
-            };
-            let ([a, b, c, d], [e, f, g, h]) = (half(2 * J), half(2 * J + 1));
+            let p = p.add(q6_k::QUANTS + 6 * STEP * J);
+            let [a, b, c, d] = four_in_three::<S>(p);
+            let [e, f, g, h] = four_in_three::<S>(p.add(3 * STEP));
             [a, b, c, d, e, f, g, h]
         }
     }
@@ -389,8 +427,8 @@ unsafe impl<S: Octet> Blocks<S> for Q6K {
     unsafe fn scales<const J: usize>(p: &*const u8) -> Scales<S> {
         // SAFETY: as the impl.
         unsafe {
-            let of = |h: usize| S::widen_i8(p.add(q6_k::SCALES + OCTET * h).cast());
-            Scales::Halves(of(2 * J), of(2 * J + 1))
+            let p = p.add(q6_k::SCALES + 2 * OCTET * J);
+            Scales::Halves(S::widen_i8(p.cast()), S::widen_i8(p.add(OCTET).cast()))
         }
     }
 }
@@ -444,10 +482,10 @@ impl<S: Octet> Group<S> {
         // SAFETY: the caller promises a group `g` in `x`.
         unsafe {
             let (a, b) = (S::sums(self.a), S::sums(self.b));
-            let whole = || if S::HALVES { S::add_i(a, b) } else { a };
+            let whole = if S::HALVES { S::add_i(a, b) } else { a };
             let sums = match B::scales::<J>(head) {
-                Scales::None => whole(),
-                Scales::Whole(scale) => S::mul_i(whole(), scale),
+                Scales::None => whole,
+                Scales::Whole(scale) => S::mul_i(whole, scale),
                 Scales::Halves(first, second) => S::add_i(S::mul_i(a, first), S::mul_i(b, second)),
             };
             let acc = S::fma(acc, B::to_f(sums), S::mul_with(d, x.d.add(g)));

@@ -136,22 +136,14 @@ unsafe fn tile<S: Octet, const KIND: u8>(
                 S::x(q.add(3 * GROUP)),
             ];
             let bias = x.bias.add(2 * TILE * at);
-            let start = |half: usize| {
-                [
-                    S::start(bias.add(TILE * half)),
-                    S::start(bias.add(TILE * half + 1)),
-                    S::start(bias.add(TILE * half + 2)),
-                    S::start(bias.add(TILE * half + 3)),
-                ]
-            };
             let w = panel.q[g].each_ref();
-            let mut a = start(0);
+            let mut a = start::<S>(bias);
             step::<S, 0>(&mut a, w[0], &xs);
             step::<S, 1>(&mut a, w[1], &xs);
             step::<S, 2>(&mut a, w[2], &xs);
             step::<S, 3>(&mut a, w[3], &xs);
             let apart = S::HALVES || KIND == TWO_SCALES;
-            let mut b = if apart { start(1) } else { a };
+            let mut b = if apart { start::<S>(bias.add(TILE)) } else { a };
             step::<S, 4>(&mut b, w[4], &xs);
             step::<S, 5>(&mut b, w[5], &xs);
             step::<S, 6>(&mut b, w[6], &xs);
@@ -159,20 +151,18 @@ unsafe fn tile<S: Octet, const KIND: u8>(
 
             let d = S::load_f(panel.d[g].as_ptr());
             let x_d = S::f4(x.d.add(TILE * at));
-            let scales = panel.scales[g].each_ref().map(|s| S::load_i(s.as_ptr()));
-            let sums = |t: usize| {
-                let (a, b) = (S::sums(a[t]), S::sums(b[t]));
-                let whole = || if apart { S::add_i(a, b) } else { b };
-                S::to_f::<0>(match KIND {
-                    TWO_SCALES => S::add_i(S::mul_i(a, scales[0]), S::mul_i(b, scales[1])),
-                    SCALE_AND_MIN => S::mul_i(whole(), scales[0]),
-                    _ => whole(),
-                })
-            };
-            acc[0] = S::fma(acc[0], sums(0), S::mul_lane::<0>(d, x_d));
-            acc[1] = S::fma(acc[1], sums(1), S::mul_lane::<1>(d, x_d));
-            acc[2] = S::fma(acc[2], sums(2), S::mul_lane::<2>(d, x_d));
-            acc[3] = S::fma(acc[3], sums(3), S::mul_lane::<3>(d, x_d));
+            let scales = &panel.scales[g];
+            let scales = [S::load_i(scales[0].as_ptr()), S::load_i(scales[1].as_ptr())];
+            let sums = [
+                sums::<S, KIND>(a[0], b[0], scales),
+                sums::<S, KIND>(a[1], b[1], scales),
+                sums::<S, KIND>(a[2], b[2], scales),
+                sums::<S, KIND>(a[3], b[3], scales),
+            ];
+            acc[0] = S::fma(acc[0], sums[0], S::mul_lane::<0>(d, x_d));
+            acc[1] = S::fma(acc[1], sums[1], S::mul_lane::<1>(d, x_d));
+            acc[2] = S::fma(acc[2], sums[2], S::mul_lane::<2>(d, x_d));
+            acc[3] = S::fma(acc[3], sums[3], S::mul_lane::<3>(d, x_d));
             if KIND == SCALE_AND_MIN {
                 let min = S::load_f(panel.mins[g].as_ptr());
                 let x_s = S::f4(x.s.add(TILE * at));
@@ -183,6 +173,35 @@ unsafe fn tile<S: Octet, const KIND: u8>(
             }
         }
         acc
+    }
+}
+
+/// Sums to begin a half group with; at `bias` are those of the four rows of activations.
+#[inline(always)]
+unsafe fn start<S: Octet>(bias: *const i32) -> [S::Acc; TILE] {
+    // SAFETY: the caller's promise.
+    unsafe {
+        [
+            S::start(bias),
+            S::start(bias.add(1)),
+            S::start(bias.add(2)),
+            S::start(bias.add(3)),
+        ]
+    }
+}
+
+/// The sums of a group, integer scales multiplied in; `b` goes on where `a` ended unless halves are apart.
+#[inline(always)]
+unsafe fn sums<S: Octet, const KIND: u8>(a: S::Acc, b: S::Acc, scales: [S::I8; 2]) -> S::F8 {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let (a, b) = (S::sums(a), S::sums(b));
+        let whole = if S::HALVES { S::add_i(a, b) } else { b };
+        S::to_f::<0>(match KIND {
+            TWO_SCALES => S::add_i(S::mul_i(a, scales[0]), S::mul_i(b, scales[1])),
+            SCALE_AND_MIN => S::mul_i(whole, scales[0]),
+            _ => whole,
+        })
     }
 }
 
@@ -251,12 +270,22 @@ pub unsafe fn prefill<S: Octet + Simd, B: Blocks<S> + RowBlocks<S>, const KIND: 
                 }
                 let (sums, stride) = whole.unwrap_or((edge.as_mut_ptr().cast(), OCTET));
                 // Rows past the last are computed, too, and overwritten.
-                let rows = [0, 1, 2, 3].map(|i| sums.wrapping_add(last.min(i) * stride));
+                let rows = [
+                    sums,
+                    sums.wrapping_add(last.min(1) * stride),
+                    sums.wrapping_add(last.min(2) * stride),
+                    sums.wrapping_add(last.min(3) * stride),
+                ];
                 // SAFETY: the panel's groups are those of `x` from here on, eight sums are at each of `rows`,
                 // and the caller's promise.
                 unsafe {
                     let acc = if first > 0 {
-                        rows.map(|row| S::load_f(row))
+                        [
+                            S::load_f(rows[0]),
+                            S::load_f(rows[1]),
+                            S::load_f(rows[2]),
+                            S::load_f(rows[3]),
+                        ]
                     } else {
                         [S::zero(); TILE]
                     };

@@ -420,7 +420,13 @@ pub unsafe fn unpack<S: Simd, B: RowBlocks<S>>(
     for lane in [0, ROWS] {
         // SAFETY: rows are whole, and the caller's promise.
         unsafe {
-            let p = four(matrix, r + lane, end).map(|row| row.add(b * B::FORMAT.block_bytes()));
+            let (rows, at) = (four(matrix, r + lane, end), b * B::FORMAT.block_bytes());
+            let p = [
+                rows[0].add(at),
+                rows[1].add(at),
+                rows[2].add(at),
+                rows[3].add(at),
+            ];
             let head = (&B::head(p), S::array(B::d(p)));
             unpack_group::<S, B, 0>(p, head, lane, panel, g);
             if B::GROUPS == 8 {

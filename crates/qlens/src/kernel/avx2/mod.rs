@@ -196,15 +196,19 @@ unsafe fn halves(w: [__m256i; ROWS], x: __m256i) -> __m256i {
     // SAFETY: AVX2 is there, as the entry points of this file demand. |w| <= 128 as u8 and |x| <= 127,
     // so that a pair of products is at most 32512 and the 16-bit sums do not saturate.
     unsafe {
-        let sums = w.map(|w| {
-            let pairs = _mm256_maddubs_epi16(_mm256_sign_epi8(w, w), _mm256_sign_epi8(x, w));
-            _mm256_madd_epi16(pairs, _mm256_set1_epi16(1))
-        });
-        let (a, b) = (
-            _mm256_hadd_epi32(sums[0], sums[1]),
-            _mm256_hadd_epi32(sums[2], sums[3]),
-        );
+        let a = _mm256_hadd_epi32(eighths(w[0], x), eighths(w[1], x));
+        let b = _mm256_hadd_epi32(eighths(w[2], x), eighths(w[3], x));
         _mm256_hadd_epi32(a, b)
+    }
+}
+
+/// Sums of four products each of `w` and `x`.
+#[inline(always)]
+unsafe fn eighths(w: __m256i, x: __m256i) -> __m256i {
+    // SAFETY: as `halves`.
+    unsafe {
+        let pairs = _mm256_maddubs_epi16(_mm256_sign_epi8(w, w), _mm256_sign_epi8(x, w));
+        _mm256_madd_epi16(pairs, _mm256_set1_epi16(1))
     }
 }
 

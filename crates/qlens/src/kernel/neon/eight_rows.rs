@@ -9,6 +9,13 @@ use crate::kernel::octet::Octet;
 
 type Pair<T> = [T; 2];
 
+/// What `f` makes of either register.
+#[inline(always)]
+fn each<A: Copy, R>(a: Pair<A>, f: impl Fn(A) -> R) -> Pair<R> {
+    [f(a[0]), f(a[1])]
+}
+
+/// What `f` makes of either register of two operands.
 #[inline(always)]
 fn both<A: Copy, B: Copy, R>(a: Pair<A>, b: Pair<B>, f: impl Fn(A, B) -> R) -> Pair<R> {
     [f(a[0], b[0]), f(a[1], b[1])]
@@ -92,22 +99,26 @@ unsafe impl<const SDOT: bool> Octet for Bytes32<SDOT> {
     #[inline(always)]
     unsafe fn and(v: Self::Bytes, mask: u8) -> Self::Bytes {
         // SAFETY: the caller's promise, here and below.
-        v.map(|v| unsafe { vandq_s8(v, vdupq_n_s8(mask.cast_signed())) })
+        each(v, |v| unsafe {
+            vandq_s8(v, vdupq_n_s8(mask.cast_signed()))
+        })
     }
     #[inline(always)]
     unsafe fn shl<const N: i32>(v: Self::Bytes) -> Self::Bytes {
         // SAFETY: as above.
-        v.map(|v| unsafe { vshlq_n_s8::<N>(v) })
+        each(v, |v| unsafe { vshlq_n_s8::<N>(v) })
     }
     #[inline(always)]
     unsafe fn shr<const N: i32>(v: Self::Bytes) -> Self::Bytes {
         // SAFETY: as above.
-        v.map(|v| unsafe { vreinterpretq_s8_u8(vshrq_n_u8::<N>(vreinterpretq_u8_s8(v))) })
+        each(v, |v| unsafe {
+            vreinterpretq_s8_u8(vshrq_n_u8::<N>(vreinterpretq_u8_s8(v)))
+        })
     }
     #[inline(always)]
     unsafe fn asr<const N: i32>(v: Self::Bytes) -> Self::Bytes {
         // SAFETY: as above.
-        v.map(|v| unsafe { vshrq_n_s8::<N>(v) })
+        each(v, |v| unsafe { vshrq_n_s8::<N>(v) })
     }
     #[inline(always)]
     unsafe fn sri<const N: i32>(a: Self::Bytes, b: Self::Bytes) -> Self::Bytes {
@@ -136,7 +147,7 @@ unsafe impl<const SDOT: bool> Octet for Bytes32<SDOT> {
     }
     #[inline(always)]
     unsafe fn sums(acc: Self::Acc) -> Self::I8 {
-        acc.map(|Sums(a, b)| {
+        each(acc, |Sums(a, b)| {
             if SDOT {
                 a
             } else {
@@ -169,7 +180,7 @@ unsafe impl<const SDOT: bool> Octet for Bytes32<SDOT> {
         unsafe {
             let v = vmovl_u8(vld1_u8(p));
             let wide = [vmovl_u16(vget_low_u16(v)), vmovl_high_u16(v)];
-            wide.map(|v| vreinterpretq_s32_u32(v))
+            each(wide, |v| vreinterpretq_s32_u32(v))
         }
     }
     #[inline(always)]
@@ -188,7 +199,7 @@ unsafe impl<const SDOT: bool> Octet for Bytes32<SDOT> {
     #[inline(always)]
     unsafe fn to_f<const FRACTION: i32>(v: Self::I8) -> Self::F8 {
         // SAFETY: as above. A conversion from 0 fraction bits has an instruction of its own.
-        v.map(|v| unsafe {
+        each(v, |v| unsafe {
             match FRACTION {
                 2 => vcvtq_n_f32_s32::<2>(v),
                 3 => vcvtq_n_f32_s32::<3>(v),
@@ -234,12 +245,12 @@ unsafe impl<const SDOT: bool> Octet for Bytes32<SDOT> {
     #[inline(always)]
     unsafe fn mul_with(a: Self::F8, p: *const f32) -> Self::F8 {
         // SAFETY: a float at `p` is the caller's promise.
-        a.map(|a| unsafe { vmulq_n_f32(a, *p) })
+        each(a, |a| unsafe { vmulq_n_f32(a, *p) })
     }
     #[inline(always)]
     unsafe fn neg(a: Self::F8) -> Self::F8 {
         // SAFETY: as above.
-        a.map(|a| unsafe { vnegq_f32(a) })
+        each(a, |a| unsafe { vnegq_f32(a) })
     }
     #[inline(always)]
     unsafe fn fma(acc: Self::F8, a: Self::F8, b: Self::F8) -> Self::F8 {
@@ -259,7 +270,7 @@ unsafe impl<const SDOT: bool> Octet for Bytes32<SDOT> {
     #[inline(always)]
     unsafe fn mul_lane<const T: i32>(a: Self::F8, b: float32x4_t) -> Self::F8 {
         // SAFETY: as above.
-        a.map(|a| unsafe { vmulq_laneq_f32::<T>(a, b) })
+        each(a, |a| unsafe { vmulq_laneq_f32::<T>(a, b) })
     }
     #[inline(always)]
     unsafe fn fma_lane<const T: i32>(acc: Self::F8, a: Self::F8, b: float32x4_t) -> Self::F8 {

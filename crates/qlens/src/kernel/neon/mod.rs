@@ -357,8 +357,12 @@ unsafe impl<const SDOT: bool> Simd for Bytes32<SDOT> {
         // SAFETY: the caller's promise.
         unsafe {
             let zero = vdupq_n_s32(0);
-            let s = w.map(|w| dot16::<SDOT>(dot16::<SDOT>(zero, w[0], x[0]), w[1], x[1]));
-            vpaddq_s32(vpaddq_s32(s[0], s[1]), vpaddq_s32(s[2], s[3]))
+            let sum = |w: Self::Bytes| dot16::<SDOT>(dot16::<SDOT>(zero, w[0], x[0]), w[1], x[1]);
+            let (a, b) = (
+                vpaddq_s32(sum(w[0]), sum(w[1])),
+                vpaddq_s32(sum(w[2]), sum(w[3])),
+            );
+            vpaddq_s32(a, b)
         }
     }
     #[inline(always)]
@@ -371,10 +375,14 @@ unsafe impl<const SDOT: bool> Simd for Bytes32<SDOT> {
         // SAFETY: the caller's promise.
         unsafe {
             let zero = vdupq_n_s32(0);
-            let a = w.map(|w| dot16::<SDOT>(zero, w[0], x[0]));
-            let b = w.map(|w| dot16::<SDOT>(zero, w[1], x[1]));
-            let a = vpaddq_s32(vpaddq_s32(a[0], a[1]), vpaddq_s32(a[2], a[3]));
-            let b = vpaddq_s32(vpaddq_s32(b[0], b[1]), vpaddq_s32(b[2], b[3]));
+            let sum = |w: Self::Bytes, half: usize| dot16::<SDOT>(zero, w[half], x[half]);
+            let four = |half: usize| {
+                vpaddq_s32(
+                    vpaddq_s32(sum(w[0], half), sum(w[1], half)),
+                    vpaddq_s32(sum(w[2], half), sum(w[3], half)),
+                )
+            };
+            let (a, b) = (four(0), four(1));
             vmlaq_s32(vmulq_s32(a, first), b, second)
         }
     }
