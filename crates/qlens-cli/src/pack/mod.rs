@@ -44,6 +44,13 @@ pub fn run(args: &PackArgs) -> Result<(), Failure> {
     if pack::is_interleaved(&gguf) {
         return Err(file.refuse("it is packed already"));
     }
+    if gguf.tensor_count() > pack::MAX_TENSORS {
+        return Err(file.refuse(format_args!(
+            "it has {} tensors, and at most {} can be packed",
+            gguf.tensor_count(),
+            pack::MAX_TENSORS
+        )));
+    }
     let original = Original::of(&gguf, file.bytes()).map_err(|error| file.refuse(error))?;
     let mut directory = Directory::of(&gguf);
     original.store(&mut directory);
