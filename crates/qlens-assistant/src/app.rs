@@ -171,6 +171,8 @@ where
         let pages = size.next_multiple_of(PAGE as usize).min(memory.model.len());
         let (model, behind) = memory.model.split_at_mut(pages);
         let room = memory.arena.as_deref_mut().unwrap_or(behind);
+        // What is no model is not worth the time.
+        Model::parse(&model[..size]).map_err(Refusal::Model)?;
         let is_changed = self.interleave(&mut model[..size], room);
         let end = self.converse_with(&model[..size], room, &memory.map, settings, workers);
         if is_changed && store.is_resident() {
@@ -189,8 +191,7 @@ where
                 "its matrices were interleaved in {} ms",
                 (self.ports.clock.now_us() - started) / 1000
             ),
-            // What is wrong with a damaged file is said by who takes it for a model.
-            Ok(false) | Err(pack::Error::Gguf(_)) => {}
+            Ok(false) => {}
             Err(error) => log::warn!("it is used as it is: {error}"),
         }
         done == Ok(true)

@@ -13,14 +13,17 @@ use std::path::PathBuf;
 use qlens::gguf::{Gguf, Tensor};
 use qlens::pack::{self, Plan};
 use qlens::quant::interleave::interleave_rows;
+use qlens_models::Hasher;
 
 use crate::destination::Destination;
 use crate::failure::Failure;
 use crate::gguf_writer::{Directory, TensorData};
 use crate::interrupt;
 use crate::model_file::ModelFile;
+use crate::progress::Bytes;
 use original::Original;
 
+pub use original::is_packed;
 pub use unpack::{UnpackArgs, run as unpack};
 
 /// What tensors of a packed file are aligned to, in bytes: a page of every system that maps it.
@@ -41,7 +44,7 @@ pub fn run(args: &PackArgs) -> Result<(), Failure> {
     let file = ModelFile::open(&args.input)?;
     // Only what will run is worth it: everything wrong with the model is said here.
     let gguf = *file.model()?.gguf();
-    if pack::is_interleaved(&gguf) {
+    if pack::is_interleaved(&gguf) || is_packed(&gguf) {
         return Err(file.refuse("it is packed already"));
     }
     if gguf.tensor_count() > pack::MAX_TENSORS {
@@ -51,7 +54,11 @@ pub fn run(args: &PackArgs) -> Result<(), Failure> {
             pack::MAX_TENSORS
         )));
     }
-    let original = Original::of(&gguf, file.bytes()).map_err(|error| file.refuse(error))?;
+    let destination = Destination::open(&args.output, &file)?;
+    file.read_ahead();
+    let sha256 = digest(file.bytes())?;
+    let original = Original::of(&gguf, file.bytes(), sha256);
+    let original = original.map_err(|error| file.refuse(error))?;
     let mut directory = Directory::of(&gguf);
     original.store(&mut directory);
     directory.align(PAGE)?;
@@ -64,8 +71,6 @@ pub fn run(args: &PackArgs) -> Result<(), Failure> {
         let dims = &tensor.dims[..tensor.n_dims as usize];
         directory.tensor(tensor.name, dims, ggml_type, data(tensor).len() as u64);
     }
-    let destination = Destination::open(&args.output, &file)?;
-    file.read_ahead();
     let mut out = directory.begin("packing", destination)?;
     let mut scratch = vec![0; pack::scratch_bytes(&gguf)];
     let mut rows = scratch.clone();
@@ -78,7 +83,21 @@ pub fn run(args: &PackArgs) -> Result<(), Failure> {
     out.finish()
 }
 
-/// A tensor's bytes: those of a model that was checked are known.
+/// The SHA-256 of a file, in pieces so that a signal is heard.
+fn digest(file: &[u8]) -> Result<String, Failure> {
+    let mut digest = Hasher::default();
+    let mut progress = Bytes::new("hashing", file.len() as u64);
+    for piece in file.chunks(1 << 20) {
+        if let Some(signal) = interrupt::came() {
+            return Err(Failure::stopped(signal));
+        }
+        digest.update(piece);
+        progress.add(piece.len() as u64);
+    }
+    Ok(digest.finish().to_string())
+}
+
+/// A tensor's bytes: [`places`] has found them to be known.
 fn data<'m>(tensor: &Tensor<'m>) -> &'m [u8] {
     tensor.data.unwrap_or_default()
 }

@@ -9,7 +9,6 @@
 //! | `qlens.pack.sha256` | string | the digest of the file |
 
 use qlens::gguf::{Array, Gguf, Value};
-use qlens_models::Hasher;
 
 use super::places;
 use crate::gguf_writer::Directory;
@@ -40,19 +39,19 @@ pub struct Original {
     pub sha256: String,
 }
 
+/// Whether a file says that it is packed.
+pub fn is_packed(gguf: &Gguf<'_>) -> bool {
+    gguf.metadata().any(|(key, _)| is_ours(key))
+}
+
 /// Whether the key is one of ours.
 pub fn is_ours(key: &str) -> bool {
     key.starts_with(PREFIX)
 }
 
 impl Original {
-    /// What is to be remembered of a file; a sentence if it could not be given back.
-    pub fn of(gguf: &Gguf<'_>, file: &[u8]) -> Result<Self, String> {
-        if gguf.metadata().any(|(key, _)| is_ours(key)) {
-            return Err(format!(
-                "it has keys that begin with {PREFIX}, and is not packed"
-            ));
-        }
+    /// What is to be remembered of a file with this digest; a sentence if it could not be given back.
+    pub fn of(gguf: &Gguf<'_>, file: &[u8], sha256: String) -> Result<Self, String> {
         let start = gguf.data_offset() as u64;
         let mut padding = Vec::new();
         let mut at = directory_end(gguf);
@@ -61,14 +60,12 @@ impl Original {
             at = offset + bytes;
         }
         padding.extend_from_slice(&file[at..]);
-        let mut digest = Hasher::default();
-        digest.update(file);
         Ok(Self {
             version: gguf.version(),
             alignment: gguf.get(GENERAL_ALIGNMENT).map(|_| gguf.alignment() as u32),
             offsets: gguf.tensors().map(|tensor| tensor.offset - start).collect(),
             padding,
-            sha256: digest.finish().to_string(),
+            sha256,
         })
     }
 

@@ -7,8 +7,8 @@ use qlens::pack::Plan;
 use qlens::quant::interleave::deinterleave_rows;
 use qlens_models::Hasher;
 
-use super::data;
 use super::original::{GENERAL_ALIGNMENT, Original, is_ours};
+use super::{data, places};
 use crate::destination::Destination;
 use crate::failure::Failure;
 use crate::gguf_writer;
@@ -31,6 +31,8 @@ pub fn run(args: &UnpackArgs) -> Result<(), Failure> {
     let file = ModelFile::open(&args.input)?;
     let gguf = file.gguf()?;
     let original = Original::read(&gguf).map_err(|error| file.refuse(error))?;
+    // Tensors that share bytes were never packed, and could make any number of bytes out of few.
+    places(&gguf).map_err(|error| file.refuse(error))?;
     let mut out = Unpacked {
         out: Destination::open(&args.output, &file)?,
         digest: Hasher::default(),

@@ -6,7 +6,7 @@ mod requantize;
 
 use std::path::PathBuf;
 
-use qlens::gguf::{self, Tensor, Value};
+use qlens::gguf::{Tensor, Value};
 use qlens::quant::{Format, GROUP};
 use qlens::workers::{Threads, Workers};
 
@@ -16,6 +16,7 @@ use crate::gguf_writer::{Directory, TensorData};
 use crate::interrupt;
 use crate::model_file::ModelFile;
 use crate::output::harmless;
+use crate::pack::is_packed;
 use crate::runtime::{thread_count, threads};
 use requantize::{Requantize, Target};
 
@@ -45,6 +46,10 @@ pub fn run(args: &QuantizeArgs) -> Result<(), Failure> {
     interrupt::listen();
     let file = ModelFile::open(&args.input)?;
     let gguf = file.gguf()?;
+    if is_packed(&gguf) {
+        let hint = "it is packed: give back what it was made from with `qlens unpack`";
+        return Err(file.refuse(hint));
+    }
     let mut directory = Directory::of(&gguf);
     let version = Value::U32(QUANTIZATION_VERSION);
     directory.set("general.quantization_version", version);
@@ -86,11 +91,6 @@ impl<'m> Step<'m> {
     fn of(tensor: &Tensor<'m>, target: Target) -> Result<Self, String> {
         let known = Format::from_ggml(tensor.ggml_type).zip(tensor.data);
         let Some((format, data)) = known else {
-            if gguf::interleaved(tensor.ggml_type).is_some() {
-                return Err(
-                    "it is packed: give back what it was made from with `qlens unpack`".into(),
-                );
-            }
             return Err(format!(
                 "tensor {} is stored as {} (type {}), which is not supported",
                 harmless(tensor.name),

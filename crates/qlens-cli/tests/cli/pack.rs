@@ -110,11 +110,14 @@ fn what_is_packed_already_and_what_is_not() {
     let folder = folder();
     let (packed, out) = (path_in(&folder, "packed"), path_in(&folder, "out"));
     let plain = fixture("qwen2-q4_0.gguf");
-    run(&["pack", &plain, &packed]).done();
-    let said = run(&["pack", &packed, &out]).refused(1);
-    assert!(said.contains("packed already"), "{said}");
-    let said = run(&["quantize", &packed, &out, "q8_0"]).refused(1);
-    assert!(said.contains("qlens unpack"), "{said}");
+    // The first has no matrix that could be interleaved.
+    for plain in [&fixture("qwen2-f16.gguf"), &plain] {
+        run(&["pack", plain, &packed]).done();
+        let said = run(&["pack", &packed, &out]).refused(1);
+        assert!(said.contains("packed already"), "{said}");
+        let said = run(&["quantize", &packed, &out, "q8_0"]).refused(1);
+        assert!(said.contains("qlens unpack"), "{said}");
+    }
     let said = run(&["unpack", &plain, &out]).refused(1);
     assert!(said.contains("not packed by qlens"), "{said}");
     let said = run(&["pack", &plain, &plain]).refused(1);
@@ -159,4 +162,22 @@ fn tensors_that_share_bytes_cannot_be_packed() {
     let said = run(&["pack", &shared.path, &out]).refused(1);
     assert!(said.contains("share bytes"), "{said}");
     assert_eq!(names_in(shared.folder.path()), ["model.gguf"]);
+}
+
+#[test]
+fn tensors_that_share_bytes_were_not_packed() {
+    let folder = folder();
+    let (packed, out) = (path_in(&folder, "packed"), path_in(&folder, "out"));
+    run(&["pack", &fixture("qwen2-q8_0.gguf"), &packed]).done();
+    let mut bytes = fs::read(&packed).unwrap();
+    let gguf = Gguf::parse(&bytes).unwrap();
+    let named = |name: &str| gguf.tensor(name).unwrap();
+    let (gate, up) = (named("blk.0.ffn_gate.weight"), named("blk.0.ffn_up.weight"));
+    let offset = gate.offset - gguf.data_offset() as u64;
+    let at = up.type_at + 4;
+    bytes[at..at + 8].copy_from_slice(&offset.to_le_bytes());
+    fs::write(&packed, bytes).unwrap();
+    let said = run(&["unpack", &packed, &out]).refused(1);
+    assert!(said.contains("share bytes"), "{said}");
+    assert_eq!(names_in(folder.path()), ["packed"]);
 }

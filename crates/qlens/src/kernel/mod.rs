@@ -183,7 +183,8 @@ impl Compute {
     /// `out[t][r] = matrix[r] . x[t]` for the columns `r` that `out` spans, all rows `t`.
     ///
     /// # Panics
-    /// If `x` has fewer rows than `out`, or other columns than `matrix`.
+    /// If `x` has other rows than `out`, or other columns than `matrix`; if `out` begins or ends elsewhere than at
+    /// a multiple of 8 or where the matrix does.
     pub fn matmul(self, matrix: &Matrix<'_>, x: &Activations<'_>, out: &mut Columns<'_>) {
         if matrix.format().is_quantized() {
             self.matmul_quantized(matrix, &x.quantized, out);

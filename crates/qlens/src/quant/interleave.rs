@@ -8,8 +8,8 @@
 //! ```
 //!
 //! so a product of four activations with 32 bytes adds to eight sums, one a row, and none is ever summed
-//! across lanes. What a byte holds is chosen so that unpacking it is one or two operations and leaves the
-//! weight, signed, in the top bits:
+//! across lanes. What a byte holds is chosen so that unpacking it is one or two operations, most of which
+//! leave the weight, signed, in the top bits:
 //!
 //! | format | headers | bytes of an octet |
 //! |---|---|---|
@@ -252,8 +252,12 @@ pub(crate) fn deinterleave(format: Format, octet: &[u8], blocks: &mut [u8]) {
 /// # Panics
 /// If `rows` is not eight rows of whole blocks of a quantized format, or `scratch` is of another length.
 pub fn interleave_rows(format: Format, rows: &mut [u8], scratch: &mut [u8]) {
-    scratch.copy_from_slice(rows);
     let (row, block) = (rows.len() / OCTET, format.block_bytes());
+    assert!(
+        rows.len().is_multiple_of(OCTET * block),
+        "eight rows of blocks"
+    );
+    scratch.copy_from_slice(rows);
     for (b, octet) in rows.chunks_exact_mut(OCTET * block).enumerate() {
         let blocks = core::array::from_fn(|r| &scratch[r * row + b * block..][..block]);
         interleave(format, blocks, octet);
@@ -265,8 +269,12 @@ pub fn interleave_rows(format: Format, rows: &mut [u8], scratch: &mut [u8]) {
 /// # Panics
 /// As [`interleave_rows`].
 pub fn deinterleave_rows(format: Format, rows: &mut [u8], scratch: &mut [u8]) {
-    scratch.copy_from_slice(rows);
     let (row, block) = (rows.len() / OCTET, format.block_bytes());
+    assert!(
+        rows.len().is_multiple_of(OCTET * block),
+        "eight rows of blocks"
+    );
+    scratch.copy_from_slice(rows);
     let mut blocks = [0; MAX_OCTET_BYTES];
     for (b, octet) in scratch.chunks_exact(OCTET * block).enumerate() {
         deinterleave(format, octet, &mut blocks);

@@ -26,7 +26,7 @@ pub unsafe trait Blocks<S: Octet>: Block {
 
     /// Reads them.
     unsafe fn head(p: *const u8) -> Self::Head;
-    /// The eight steps of group `J`, each weight signed and in the upper bits of its byte.
+    /// The eight steps of group `J`: a signed byte for each weight, a power of two of it where that is quicker.
     unsafe fn steps<const J: usize>(p: *const u8) -> [S::Bytes; 8];
     /// The weights of a step, moved down to where they count as what they are.
     unsafe fn weights(step: S::Bytes) -> S::Bytes {
