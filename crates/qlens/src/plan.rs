@@ -169,10 +169,7 @@ impl Plan {
             ),
             (
                 "int8 activations",
-                add(
-                    section(&[s.quantized], 1),
-                    f32s(&[groups, groups, 2 * groups]),
-                ),
+                add(section(&[s.quantized], 1), f32s(&[groups, groups])),
             ),
             (
                 "attention",

@@ -234,10 +234,6 @@ pub fn quantize<L: Lanes>(x: &[f32], t: usize, layout: RowLayout, rows: &mut Qua
         ];
         rows.d[at] = d;
         rows.s[at] = d * (sums[0] + sums[1]) as f32;
-        // A half's numbers are as far from the other's as there are rows in a tile.
-        let at = at + at / layout.tile() * layout.tile();
-        rows.bias[at] = -128 * sums[0];
-        rows.bias[at + layout.tile()] = -128 * sums[1];
     }
 }
 

@@ -135,15 +135,18 @@ unsafe fn tile<S: Octet, const KIND: u8>(
                 S::x(q.add(2 * GROUP)),
                 S::x(q.add(3 * GROUP)),
             ];
-            let bias = x.bias.add(2 * TILE * at);
             let w = panel.q[g].each_ref();
-            let mut a = start::<S>(bias);
+            let mut a = [S::start(); TILE];
             step::<S, 0>(&mut a, w[0], &xs);
             step::<S, 1>(&mut a, w[1], &xs);
             step::<S, 2>(&mut a, w[2], &xs);
             step::<S, 3>(&mut a, w[3], &xs);
-            let apart = S::HALVES || KIND == TWO_SCALES;
-            let mut b = if apart { start::<S>(bias.add(TILE)) } else { a };
+            // Halves that have scales of their own are summed apart.
+            let mut b = if KIND == TWO_SCALES {
+                [S::start(); TILE]
+            } else {
+                a
+            };
             step::<S, 4>(&mut b, w[4], &xs);
             step::<S, 5>(&mut b, w[5], &xs);
             step::<S, 6>(&mut b, w[6], &xs);
@@ -176,31 +179,16 @@ unsafe fn tile<S: Octet, const KIND: u8>(
     }
 }
 
-/// Sums to begin a half group with; at `bias` are those of the four rows of activations.
-#[inline(always)]
-unsafe fn start<S: Octet>(bias: *const i32) -> [S::Acc; TILE] {
-    // SAFETY: the caller's promise.
-    unsafe {
-        [
-            S::start(bias),
-            S::start(bias.add(1)),
-            S::start(bias.add(2)),
-            S::start(bias.add(3)),
-        ]
-    }
-}
-
-/// The sums of a group, integer scales multiplied in; `b` goes on where `a` ended unless halves are apart.
+/// The sums of a group, integer scales multiplied in; `b` goes on where `a` ended if both halves have one.
 #[inline(always)]
 unsafe fn sums<S: Octet, const KIND: u8>(a: S::Acc, b: S::Acc, scales: [S::I8; 2]) -> S::F8 {
     // SAFETY: the caller's promise.
     unsafe {
         let (a, b) = (S::sums(a), S::sums(b));
-        let whole = if S::HALVES { S::add_i(a, b) } else { b };
         S::to_f::<0>(match KIND {
             TWO_SCALES => S::add_i(S::mul_i(a, scales[0]), S::mul_i(b, scales[1])),
-            SCALE_AND_MIN => S::mul_i(whole, scales[0]),
-            _ => whole,
+            SCALE_AND_MIN => S::mul_i(b, scales[0]),
+            _ => b,
         })
     }
 }

@@ -78,7 +78,6 @@ struct Room {
     q: Vec<i8>,
     d: Vec<f32>,
     s: Vec<f32>,
-    bias: Vec<i32>,
 }
 
 impl Room {
@@ -90,7 +89,6 @@ impl Room {
             q: vec![99; padded * cols],
             d: vec![f32::NAN; groups],
             s: vec![f32::NAN; groups],
-            bias: vec![7; 2 * groups],
         }
     }
 
@@ -100,7 +98,6 @@ impl Room {
             q: &mut self.q,
             d: &mut self.d,
             s: &mut self.s,
-            bias: &mut self.bias,
         };
         if cols.is_multiple_of(GROUP) {
             let rows = x.len() / cols;
@@ -221,7 +218,6 @@ proptest! {
             prop_assert_eq!(&found.q, &room.q);
             prop_assert_eq!(bits(&found.d), bits(&room.d));
             prop_assert_eq!(bits(&found.s), bits(&room.s));
-            prop_assert_eq!(&found.bias, &room.bias);
         }
         let quantized = room.quantize(scalar(), &x, cols);
         for (t, x) in x.chunks_exact(cols).enumerate() {

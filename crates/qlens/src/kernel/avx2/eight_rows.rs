@@ -19,7 +19,6 @@ unsafe impl Octet for Bytes32 {
     type I8 = __m256i;
     type F8 = __m256;
     type F4 = *const f32;
-    const HALVES: bool = false;
 
     #[inline(always)]
     unsafe fn load(p: *const u8) -> __m256i {
@@ -64,7 +63,7 @@ unsafe impl Octet for Bytes32 {
         p
     }
     #[inline(always)]
-    unsafe fn start(_: *const i32) -> __m256i {
+    unsafe fn start() -> __m256i {
         // SAFETY: as above.
         unsafe { _mm256_setzero_si256() }
     }

@@ -81,7 +81,6 @@ unsafe impl<const SDOT: bool> Octet for Bytes32<SDOT> {
     type I8 = Pair<int32x4_t>;
     type F8 = Pair<float32x4_t>;
     type F4 = float32x4_t;
-    const HALVES: bool = false;
 
     #[inline(always)]
     unsafe fn load(p: *const u8) -> Self::Bytes {
@@ -130,7 +129,7 @@ unsafe impl<const SDOT: bool> Octet for Bytes32<SDOT> {
         unsafe { [vld1q_s8(p), vld1q_s8(p.add(16))] }
     }
     #[inline(always)]
-    unsafe fn start(_: *const i32) -> Self::Acc {
+    unsafe fn start() -> Self::Acc {
         // SAFETY: as above.
         let zero = unsafe { vdupq_n_s32(0) };
         [Sums(zero, zero); 2]

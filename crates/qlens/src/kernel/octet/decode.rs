@@ -25,12 +25,11 @@ impl<S: Octet> Group<S> {
     unsafe fn new<B: Blocks<S>, const J: usize>(p: *const u8, x: &QuantizedTile, g: usize) -> Self {
         // SAFETY: the caller promises a whole octet at `p` and a group `g` in `x`.
         unsafe {
-            let bias = x.bias.add(2 * g);
             Self {
                 w: B::steps::<J>(p),
                 x: S::x(x.q.add(GROUP * g)),
-                a: S::start(bias),
-                b: S::start(bias.add(1)),
+                a: S::start(),
+                b: S::start(),
             }
         }
     }
@@ -38,7 +37,7 @@ impl<S: Octet> Group<S> {
     /// Adds step `STEP` to the sums.
     #[inline(always)]
     unsafe fn step<B: Blocks<S>, const STEP: usize>(&mut self) {
-        let sums = if STEP < 4 || !(S::HALVES || B::HALVES) {
+        let sums = if STEP < 4 || !B::HALVES {
             &mut self.a
         } else {
             &mut self.b
@@ -59,10 +58,9 @@ impl<S: Octet> Group<S> {
         // SAFETY: the caller promises a group `g` in `x`.
         unsafe {
             let (a, b) = (S::sums(self.a), S::sums(self.b));
-            let whole = if S::HALVES { S::add_i(a, b) } else { a };
             let sums = match B::scales::<J>(head) {
-                Scales::None => whole,
-                Scales::Whole(scale) => S::mul_i(whole, scale),
+                Scales::None => a,
+                Scales::Whole(scale) => S::mul_i(a, scale),
                 Scales::Halves(first, second) => S::add_i(S::mul_i(a, first), S::mul_i(b, second)),
             };
             let acc = S::fma(acc, B::to_f(sums), S::mul_with(d, x.d.add(g)));

@@ -41,8 +41,6 @@ pub unsafe trait Octet {
     type F8: Copy;
     /// Four f32 that lanes are multiplied with.
     type F4: Copy;
-    /// Whether the two halves of a group are summed apart, to have more sums that do not wait for each other.
-    const HALVES: bool;
 
     /// The 32 bytes at `p`.
     unsafe fn load(p: *const u8) -> Self::Bytes;
@@ -60,8 +58,8 @@ pub unsafe trait Octet {
     unsafe fn sri<const N: i32>(a: Self::Bytes, b: Self::Bytes) -> Self::Bytes;
     /// The 32 activations at `p`.
     unsafe fn x(p: *const i8) -> Self::X;
-    /// Sums to begin with; at `bias` is that of the activations that are to come.
-    unsafe fn start(bias: *const i32) -> Self::Acc;
+    /// Sums of nothing yet.
+    unsafe fn start() -> Self::Acc;
     /// Adds the products of `w` with activations `4 STEP .. 4 STEP + 4`.
     unsafe fn dot<const STEP: usize>(acc: Self::Acc, w: Self::Bytes, x: Self::X) -> Self::Acc;
     /// The sums.
