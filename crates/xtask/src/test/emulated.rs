@@ -24,7 +24,6 @@ pub fn run(_: bool) -> Result<Counts> {
             same_tokens(&bench, name, |machine| machine)
         })?;
     }
-    // With dotprod and without, small cores and large, one core and more than the default.
     // Processors with dotprod and without; one core, and more than the default.
     for (cpu, cores) in [
         ("cortex-a53", 1),
