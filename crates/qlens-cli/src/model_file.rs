@@ -8,6 +8,8 @@ use std::ops::ControlFlow;
 use std::os::fd::FromRawFd as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Once;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use memmap2::{Advice, Mmap};
@@ -73,7 +75,8 @@ impl ModelFile {
             return Err(Failure::of_file(&path, fault));
         }
         let file = File::open(&path).map_err(refuse)?;
-        report_lost_pages();
+        static REPORTED: Once = Once::new();
+        REPORTED.call_once(report_lost_pages);
         // SAFETY: the mapping is read-only. A file that another program shortens meanwhile ends this
         // one with a sentence (`report_lost_pages`); one that is overwritten gives other numbers, and
         // every index read from it was copied out or is bounds-checked where it is used.
@@ -194,7 +197,14 @@ fn verified(cache: &Cache, manifest: &Manifest) -> Result<PathBuf, Failure> {
 ///
 /// It happens when another program shortens the file, or its disk goes away.
 fn report_lost_pages() {
+    static SAID: AtomicBool = AtomicBool::new(false);
     let action = || {
+        if SAID.swap(true, Ordering::Relaxed) {
+            // Another thread is about to end the program.
+            loop {
+                std::hint::spin_loop();
+            }
+        }
         // SAFETY: descriptor 2 stays open to the end of the program, and is not closed here.
         let mut stderr = ManuallyDrop::new(unsafe { File::from_raw_fd(2) });
         let _ = stderr.write_all(
@@ -202,6 +212,10 @@ fn report_lost_pages() {
         );
         signal_hook::low_level::exit(1);
     };
+    // The standard library's own handler would be called first, and it makes the signal fatal: a second thread
+    // that reads such a page meanwhile would end the program without the sentence.
+    // SAFETY: no action is installed for this signal yet.
+    unsafe { libc::signal(libc::SIGBUS, libc::SIG_DFL) };
     // SAFETY: the action calls write and _exit, which are safe in a signal handler, and does not return.
-    let _ = unsafe { signal_hook::low_level::register(signal_hook::consts::SIGBUS, action) };
+    let _ = unsafe { signal_hook::low_level::register(libc::SIGBUS, action) };
 }

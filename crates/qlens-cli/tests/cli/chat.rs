@@ -253,6 +253,21 @@ impl Terminal {
         let at = self.seen.find(text).unwrap() + text.len();
         self.seen.drain(..at);
     }
+
+    /// Waits for the program's end, of its own accord.
+    ///
+    /// The keyboard stays plugged in meanwhile: `script` types an end of file when its own input ends, and
+    /// fails if nobody is left to read it.
+    #[track_caller]
+    fn ends_well(mut self) {
+        let keyboard = self.child.stdin.take();
+        let status = self.child.wait().unwrap();
+        drop(keyboard);
+        while let Ok(bytes) = self.shown.recv() {
+            self.seen += &String::from_utf8_lossy(&bytes);
+        }
+        assert!(status.success(), "{status} after {:?}", self.seen);
+    }
 }
 
 #[test]
@@ -279,5 +294,5 @@ fn at_a_terminal_lines_are_edited_recalled_and_cancelled() {
     terminal.wait_for("/clear forgets everything");
     terminal.wait_for("> ");
     terminal.type_in("\x04");
-    assert!(terminal.child.wait().unwrap().success());
+    terminal.ends_well();
 }
