@@ -1,6 +1,6 @@
 //! Products of block formats with many rows of activations: prefill.
 //!
-//! Eight rows of the matrix by up to 512 columns are unpacked into a *panel*, int8 with the scales beside
+//! Eight rows of the matrix by up to 1024 columns are unpacked into a *panel*, int8 with the scales beside
 //! them, which then meets all rows of activations, four at a time. So a format is unpacked once a batch,
 //! and there is one product whatever the format. Sums go on in `out` from panel to panel, so the order is
 //! that of [`scalar`](super::scalar).
@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// Groups of 32 columns in a panel, at most.
-const GROUPS: usize = 16;
+const GROUPS: usize = 32;
 /// Steps of a group.
 const STEPS: usize = GROUP / 4;
 
@@ -28,7 +28,7 @@ const STEPS: usize = GROUP / 4;
 #[repr(C, align(64))]
 pub struct Panel {
     /// `[group, step]`, each four columns of eight rows.
-    q: [[[u8; STEP]; STEPS]; GROUPS],
+    pub q: [[[u8; STEP]; STEPS]; GROUPS],
     /// Block scales by group, as f32.
     pub d: [[f32; OCTET]; GROUPS],
     /// Integer scales by half group.
@@ -87,6 +87,20 @@ impl Panel {
         }
     }
 
+    /// Unpacks `octets`, octets of blocks, as the panel's first groups.
+    #[inline(always)]
+    unsafe fn unpack_all<S: Octet, B: Blocks<S>>(&mut self, octets: &[u8]) {
+        let bytes = OCTET * B::FORMAT.block_bytes();
+        // SAFETY: the octets are whole, and the caller promises that there are no more than fit.
+        unsafe {
+            if !S::unpack(B::FORMAT, octets.as_ptr(), octets.len() / bytes, self) {
+                for (b, octet) in octets.chunks_exact(bytes).enumerate() {
+                    self.unpack::<S, B>(octet.as_ptr(), b * B::GROUPS);
+                }
+            }
+        }
+    }
+
     /// Unpacks the octet of blocks at `p` as the panel's groups from `g` on.
     #[inline(always)]
     unsafe fn unpack<S: Octet, B: Blocks<S>>(&mut self, p: *const u8, g: usize) {
@@ -122,13 +136,18 @@ unsafe fn tile<S: Octet, const KIND: u8>(
     groups: usize,
     x: &QuantizedTile,
     first: usize,
-    mut acc: [S::F8; TILE],
+    acc: [S::F8; TILE],
 ) -> [S::F8; TILE] {
     // SAFETY: the caller promises that `x` has groups `first .. first + groups`.
     unsafe {
-        for g in 0..groups {
-            let at = first + g;
-            let q = x.q.add(TILE * GROUP * at);
+        let x = &QuantizedTile {
+            q: x.q.add(TILE * GROUP * first),
+            d: x.d.add(TILE * first),
+            s: x.s.add(TILE * first),
+        };
+        let (done, mut acc) = S::tile(KIND, panel, groups, x, acc);
+        for g in done..groups {
+            let q = x.q.add(TILE * GROUP * g);
             let xs = [
                 S::x(q),
                 S::x(q.add(GROUP)),
@@ -153,7 +172,7 @@ unsafe fn tile<S: Octet, const KIND: u8>(
             step::<S, 7>(&mut b, w[7], &xs);
 
             let d = S::load_f(panel.d[g].as_ptr());
-            let x_d = S::f4(x.d.add(TILE * at));
+            let x_d = S::f4(x.d.add(TILE * g));
             let scales = &panel.scales[g];
             let scales = [S::load_i(scales[0].as_ptr()), S::load_i(scales[1].as_ptr())];
             let sums = [
@@ -168,7 +187,7 @@ unsafe fn tile<S: Octet, const KIND: u8>(
             acc[3] = S::fma(acc[3], sums[3], S::mul_lane::<3>(d, x_d));
             if KIND == SCALE_AND_MIN {
                 let min = S::load_f(panel.mins[g].as_ptr());
-                let x_s = S::f4(x.s.add(TILE * at));
+                let x_s = S::f4(x.s.add(TILE * g));
                 acc[0] = S::fma_lane::<0>(acc[0], min, x_s);
                 acc[1] = S::fma_lane::<1>(acc[1], min, x_s);
                 acc[2] = S::fma_lane::<2>(acc[2], min, x_s);
@@ -209,6 +228,45 @@ unsafe fn step<S: Octet, const STEP_: usize>(
     }
 }
 
+/// Adds the products of a panel with four rows of activations, from their group `at` on, to eight sums at each of the
+/// rows `0..=last` at `sums`, `stride` apart; from group 0 on, the sums begin.
+///
+/// # Safety
+/// The instruction set of `S` is there, `x` has as many groups, and the sums are there.
+#[inline(always)]
+unsafe fn add_tile<S: Octet, const KIND: u8>(
+    panel: &Panel,
+    groups: usize,
+    (x, at): (&QuantizedTile, usize),
+    (sums, stride, last): (*mut f32, usize, usize),
+) {
+    // Rows past the last are computed, too, and overwritten.
+    let rows = [
+        sums,
+        sums.wrapping_add(last.min(1) * stride),
+        sums.wrapping_add(last.min(2) * stride),
+        sums.wrapping_add(last.min(3) * stride),
+    ];
+    // SAFETY: the caller's promise.
+    unsafe {
+        let acc = if at > 0 {
+            [
+                S::load_f(rows[0]),
+                S::load_f(rows[1]),
+                S::load_f(rows[2]),
+                S::load_f(rows[3]),
+            ]
+        } else {
+            [S::zero(); TILE]
+        };
+        let acc = tile::<S, KIND>(panel, groups, x, at, acc);
+        S::store_f(rows[3], acc[3]);
+        S::store_f(rows[2], acc[2]);
+        S::store_f(rows[1], acc[1]);
+        S::store_f(rows[0], acc[0]);
+    }
+}
+
 /// `out[t][r] = matrix[r] . x[t]` for the columns `r` that `out` spans, which begin at a multiple of 8.
 ///
 /// # Safety
@@ -227,66 +285,50 @@ pub unsafe fn prefill<S: Octet + Simd, B: Blocks<S> + RowBlocks<S>, const KIND: 
         let octets = matrix.octets(r);
         for first in (0..blocks).step_by(a_panel) {
             let here = a_panel.min(blocks - first);
-            for b in 0..here {
-                // SAFETY: an octet is whole, and the caller's promise.
-                unsafe {
-                    match octets {
-                        Some(octets) => {
-                            let octet = &octets[(first + b) * OCTET * B::FORMAT.block_bytes()..];
-                            panel.unpack::<S, B>(octet.as_ptr(), b * B::GROUPS);
+            // SAFETY: octets are whole, the panel has room for as many, and the caller's promise.
+            unsafe {
+                match octets {
+                    Some(octets) => {
+                        let bytes = OCTET * B::FORMAT.block_bytes();
+                        panel.unpack_all::<S, B>(&octets[first * bytes..][..here * bytes]);
+                    }
+                    None => {
+                        for b in 0..here {
+                            let g = b * B::GROUPS;
+                            rows::unpack::<S, B>(
+                                matrix,
+                                (r, columns.end),
+                                first + b,
+                                &mut panel,
+                                g,
+                            );
                         }
-                        None => rows::unpack::<S, B>(
-                            matrix,
-                            (r, columns.end),
-                            first + b,
-                            &mut panel,
-                            b * B::GROUPS,
-                        ),
                     }
                 }
             }
             let (groups, at) = (here * B::GROUPS, first * B::GROUPS);
             for t in (0..tokens).step_by(TILE) {
                 let last = TILE.min(tokens - t) - 1;
+                let tile = x.tile(t);
+                // SAFETY: the panel's groups are those of `x` from here on, eight sums are at each row, and the
+                // caller's promise.
+                let add = |sums: *mut f32, stride| unsafe {
+                    add_tile::<S, KIND>(&panel, groups, (&tile, at), (sums, stride, last));
+                };
+                if let Some((sums, stride)) = out.eight(t, r) {
+                    add(sums, stride);
+                    continue;
+                }
                 // What the matrix has no eight rows for goes by here.
                 let mut edge = [[0.0; OCTET]; TILE];
-                let whole = out.eight(t, r);
-                if whole.is_none() && first > 0 {
+                if first > 0 {
                     for (i, edge) in edge.iter_mut().enumerate().take(last + 1) {
                         out.load(t + i, r, edge);
                     }
                 }
-                let (sums, stride) = whole.unwrap_or((edge.as_mut_ptr().cast(), OCTET));
-                // Rows past the last are computed, too, and overwritten.
-                let rows = [
-                    sums,
-                    sums.wrapping_add(last.min(1) * stride),
-                    sums.wrapping_add(last.min(2) * stride),
-                    sums.wrapping_add(last.min(3) * stride),
-                ];
-                // SAFETY: the panel's groups are those of `x` from here on, eight sums are at each of `rows`,
-                // and the caller's promise.
-                unsafe {
-                    let acc = if first > 0 {
-                        [
-                            S::load_f(rows[0]),
-                            S::load_f(rows[1]),
-                            S::load_f(rows[2]),
-                            S::load_f(rows[3]),
-                        ]
-                    } else {
-                        [S::zero(); TILE]
-                    };
-                    let acc = tile::<S, KIND>(&panel, groups, &x.tile(t), at, acc);
-                    S::store_f(rows[3], acc[3]);
-                    S::store_f(rows[2], acc[2]);
-                    S::store_f(rows[1], acc[1]);
-                    S::store_f(rows[0], acc[0]);
-                }
-                if whole.is_none() {
-                    for (i, edge) in edge.iter().enumerate().take(last + 1) {
-                        out.store(t + i, r, edge);
-                    }
+                add(edge.as_mut_ptr().cast(), OCTET);
+                for (i, edge) in edge.iter().enumerate().take(last + 1) {
+                    out.store(t + i, r, edge);
                 }
             }
         }

@@ -4,8 +4,15 @@
 use core::arch::aarch64::*;
 use core::arch::asm;
 
-use super::{Bytes32, shift_right_insert, widen, widen_high};
-use crate::kernel::octet::Octet;
+use super::{Bytes32, halves, negated, sdot, shift_right_insert};
+use crate::{
+    kernel::{
+        activations::{QuantizedTile, TILE},
+        octet::Octet,
+        panel::{PLAIN, Panel, SCALE_AND_MIN},
+    },
+    quant::{Format, interleave::OCTET},
+};
 
 type Pair<T> = [T; 2];
 
@@ -218,10 +225,7 @@ unsafe impl<const SDOT: bool> Octet for Bytes32<SDOT> {
     #[inline(always)]
     unsafe fn halves(p: *const u8) -> Self::F8 {
         // SAFETY: 16 bytes at `p` are the caller's promise.
-        unsafe {
-            let v = vld1q_u16(p.cast());
-            [widen(vget_low_u16(v)), widen_high(v)]
-        }
+        unsafe { halves(p) }
     }
     #[inline(always)]
     unsafe fn load_f(p: *const f32) -> Self::F8 {
@@ -248,8 +252,7 @@ unsafe impl<const SDOT: bool> Octet for Bytes32<SDOT> {
     }
     #[inline(always)]
     unsafe fn neg(a: Self::F8) -> Self::F8 {
-        // SAFETY: as above.
-        each(a, |a| unsafe { vnegq_f32(a) })
+        negated(a)
     }
     #[inline(always)]
     unsafe fn fma(acc: Self::F8, a: Self::F8, b: Self::F8) -> Self::F8 {
@@ -275,5 +278,66 @@ unsafe impl<const SDOT: bool> Octet for Bytes32<SDOT> {
     unsafe fn fma_lane<const T: i32>(acc: Self::F8, a: Self::F8, b: float32x4_t) -> Self::F8 {
         // SAFETY: as above.
         both(acc, a, |acc, a| unsafe { vfmaq_laneq_f32::<T>(acc, a, b) })
+    }
+    #[inline(always)]
+    unsafe fn decode(
+        format: Format,
+        p: *const u8,
+        octets: usize,
+        x: &QuantizedTile,
+        acc: Self::F8,
+    ) -> (usize, Self::F8) {
+        if SDOT {
+            // SAFETY: the caller's promise.
+            unsafe { sdot::decode(format, p, octets, x, acc) }
+        } else {
+            (0, acc)
+        }
+    }
+    #[inline(always)]
+    unsafe fn tile(
+        kind: u8,
+        panel: &Panel,
+        groups: usize,
+        x: &QuantizedTile,
+        acc: [Self::F8; TILE],
+    ) -> (usize, [Self::F8; TILE]) {
+        let pairs = groups / 2;
+        if !SDOT || pairs == 0 {
+            return (0, acc);
+        }
+        // SAFETY: the caller's promise.
+        unsafe {
+            match kind {
+                PLAIN => (2 * pairs, sdot::plain(panel, pairs, x, acc)),
+                SCALE_AND_MIN => (groups, sdot::scale_and_min(panel, groups, x, acc)),
+                _ => (groups, sdot::two_scales(panel, groups, x, acc)),
+            }
+        }
+    }
+    #[inline(always)]
+    unsafe fn unpack(format: Format, p: *const u8, octets: usize, panel: &mut Panel) -> bool {
+        if !SDOT || octets == 0 {
+            return false;
+        }
+        let bytes = OCTET * format.block_bytes();
+        // SAFETY: the caller's promise.
+        unsafe {
+            match format {
+                Format::Q5_0 => sdot::unpack_q5_0(p, octets, panel),
+                Format::Q4K => {
+                    for b in 0..octets {
+                        sdot::unpack_q4_k(p.add(b * bytes), panel, 8 * b);
+                    }
+                }
+                Format::Q6K => {
+                    for b in 0..octets {
+                        sdot::unpack_q6_k(p.add(b * bytes), panel, 8 * b);
+                    }
+                }
+                _ => return false,
+            }
+        }
+        true
     }
 }

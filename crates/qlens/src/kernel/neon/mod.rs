@@ -1,6 +1,7 @@
 //! Armv8-A Advanced SIMD, with and without the dot product instructions.
 
 mod eight_rows;
+mod sdot;
 
 #[allow(clippy::wildcard_imports, reason = "fifty intrinsics")]
 use core::arch::aarch64::*;
@@ -46,6 +47,26 @@ fn widen_high(halves: uint16x8_t) -> float32x4_t {
             options(pure, nomem, nostack, preserves_flags));
     }
     out
+}
+
+/// Eight floats from the half precision ones at `p`.
+///
+/// # Safety
+/// They are there.
+#[inline(always)]
+unsafe fn halves(p: *const u8) -> [float32x4_t; 2] {
+    // SAFETY: 16 bytes at `p` are the caller's promise.
+    unsafe {
+        let v = vld1q_u16(p.cast());
+        [widen(vget_low_u16(v)), widen_high(v)]
+    }
+}
+
+/// Eight floats with the other sign.
+#[inline(always)]
+fn negated(v: [float32x4_t; 2]) -> [float32x4_t; 2] {
+    // SAFETY: Advanced SIMD is there on every aarch64 target of this crate.
+    unsafe { [vnegq_f32(v[0]), vnegq_f32(v[1])] }
 }
 
 /// Four floats to four halves.

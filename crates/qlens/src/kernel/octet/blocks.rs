@@ -220,12 +220,17 @@ pub struct HeadQ4K<S: Octet> {
     dmin: S::F8,
 }
 
-/// 64 6-bit numbers as bytes; see [`quant::interleave`](crate::quant::interleave).
+/// The 64 6-bit numbers at `p` as bytes; see [`quant::interleave`](crate::quant::interleave).
+///
+/// # Safety
+/// 48 bytes are there.
 #[inline(always)]
-fn six_bits(packed: [u64; 6]) -> [u8; 64] {
+pub unsafe fn six_bits(p: *const u8) -> [u8; 64] {
     const fn each(byte: u64) -> u64 {
         byte * 0x0101_0101_0101_0101
     }
+    // SAFETY: the caller's promise. Words need not be aligned.
+    let packed = unsafe { p.cast::<[u64; 6]>().read_unaligned() };
     let mut words = [0; 8];
     for i in 0..6 {
         words[i] = packed[i] & each(0x3F);
@@ -243,11 +248,11 @@ unsafe impl<S: Octet> Blocks<S> for Q4K {
     type Head = HeadQ4K<S>;
     #[inline(always)]
     unsafe fn head(p: *const u8) -> HeadQ4K<S> {
-        // SAFETY: as the impl. Words need not be aligned.
+        // SAFETY: as the impl.
         unsafe {
             HeadQ4K {
-                scales: six_bits(p.add(q4_k::SCALES).cast::<[u64; 6]>().read_unaligned()),
-                mins: six_bits(p.add(q4_k::MINS).cast::<[u64; 6]>().read_unaligned()),
+                scales: six_bits(p.add(q4_k::SCALES)),
+                mins: six_bits(p.add(q4_k::MINS)),
                 dmin: S::neg(S::halves(p.add(q4_k::DMIN))),
             }
         }

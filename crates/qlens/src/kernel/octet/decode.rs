@@ -140,9 +140,9 @@ unsafe fn eight_rows<S: Octet, B: Blocks<S>>(
     let bytes = OCTET * B::FORMAT.block_bytes();
     // SAFETY: the caller promises whole octets, and as many groups in `x`.
     unsafe {
-        let mut acc = S::zero();
+        let (done, mut acc) = S::decode(B::FORMAT, p, octets, x, S::zero());
         if B::GROUPS == 8 {
-            for b in 0..octets {
+            for b in done..octets {
                 let p = p.add(b * bytes);
                 let head = B::head(p);
                 let (at, g) = ((p, (&head, S::halves(p))), 8 * b);
@@ -153,7 +153,7 @@ unsafe fn eight_rows<S: Octet, B: Blocks<S>>(
                 acc = two_groups::<S, B, 6, 7>(at, at, x, g + 6, acc);
             }
         } else {
-            for b in (0..octets - octets % 2).step_by(2) {
+            for b in (done..octets - octets % 2).step_by(2) {
                 let (p, q) = (p.add(b * bytes), p.add((b + 1) * bytes));
                 let (p_head, q_head) = (B::head(p), B::head(q));
                 let (p, q) = ((p, (&p_head, S::halves(p))), (q, (&q_head, S::halves(q))));

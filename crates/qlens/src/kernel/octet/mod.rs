@@ -10,11 +10,14 @@
 mod blocks;
 mod decode;
 
+#[cfg(target_arch = "aarch64")]
+pub use blocks::six_bits;
 pub use blocks::{Block, Blocks, Q4_0, Q4K, Q5_0, Q6K, Q8_0, Scales};
 
 use super::{
     QuantizedRows,
-    panel::{self, PLAIN, SCALE_AND_MIN, TWO_SCALES},
+    activations::{QuantizedTile, TILE},
+    panel::{self, PLAIN, Panel, SCALE_AND_MIN, TWO_SCALES},
     rows::{self, RowBlocks, Simd},
 };
 use crate::{
@@ -102,6 +105,32 @@ pub unsafe trait Octet {
     unsafe fn mul_lane<const T: i32>(a: Self::F8, b: Self::F4) -> Self::F8;
     /// `acc + a * b` with float `T` of `b`, rounded once.
     unsafe fn fma_lane<const T: i32>(acc: Self::F8, a: Self::F8, b: Self::F4) -> Self::F8;
+
+    /// Adds the products of the first octets at `p` with those groups of `x` by a loop of the instruction set's own,
+    /// if it has one for `format`. How many of the `octets`, and the sums.
+    unsafe fn decode(
+        _format: Format,
+        _p: *const u8,
+        _octets: usize,
+        _x: &QuantizedTile,
+        acc: Self::F8,
+    ) -> (usize, Self::F8) {
+        (0, acc)
+    }
+    /// Likewise the products of a panel's first groups with those of `x`, four rows.
+    unsafe fn tile(
+        _kind: u8,
+        _panel: &Panel,
+        _groups: usize,
+        _x: &QuantizedTile,
+        acc: [Self::F8; TILE],
+    ) -> (usize, [Self::F8; TILE]) {
+        (0, acc)
+    }
+    /// Likewise the unpacking of `octets` octets of blocks at `p`, as the panel's first groups. Whether it was done.
+    unsafe fn unpack(_format: Format, _p: *const u8, _octets: usize, _panel: &mut Panel) -> bool {
+        false
+    }
 }
 
 /// `out[t][r] = matrix[r] . x[t]` for the columns `r` that `out` spans, which begin and end at multiples of 8, or
