@@ -147,10 +147,11 @@ proptest! {
     #[test]
     fn products_have_the_same_bits(
         format in proptest::sample::select(Format::ALL.to_vec()),
-        rows in 1..40usize, blocks in 1..12usize, tokens in 1..11usize,
+        // Now and then more columns than a panel of weights has.
+        rows in 1..40usize, groups in prop_oneof![5 => 1..12usize, 1 => 30..40usize], tokens in 1..11usize,
         seed: u64, scale in -12..12i32,
     ) {
-        let blocks = if format.block_len() > GROUP { blocks.min(3) } else { blocks };
+        let blocks = if format.block_len() > GROUP { groups.div_ceil(8) } else { groups };
         let cols = if format.is_quantized() { blocks * format.block_len() } else { blocks * 29 };
         let mut data = random_bytes(seed, rows * format.row_bytes(cols).unwrap());
         tame_scales(format, &mut data);

@@ -11,6 +11,8 @@
 //! // qlens-macs q8_0-decode 64   multiply-accumulates of that iteration
 //! ```
 //!
+//! One that unpacks weights for a loop of prefill says `// qlens-weights <name> <n>` instead.
+//!
 //! Comments survive into the assembly that the compiler writes. A function that is generic or
 //! `#[inline(always)]` is not in it: a library only has what is compiled once.
 
@@ -27,14 +29,31 @@ use crate::{interrupt, workspace};
 const BEGIN: &str = "// LLVM-MCA-BEGIN";
 const END: &str = "// LLVM-MCA-END";
 const MACS: &str = "// qlens-macs";
+const WEIGHTS: &str = "// qlens-weights";
+
+/// Formats that are unpacked before their products: the loops that do either.
+const UNPACKED: [(&str, &str, &str); 3] = [
+    ("q5_0", "unpack-q5_0", "prefill-plain"),
+    ("q4_k", "unpack-q4_k", "prefill-scale-and-min"),
+    ("q6_k", "unpack-q6_k", "prefill-two-scales"),
+];
+/// Rows of activations that meet what was unpacked.
+const BATCH: f64 = 32.0;
 
 /// One iteration of a loop.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Loop {
     /// Its instructions, a line each.
     body: String,
-    /// Multiply-accumulates; `None` if nobody said how many.
-    macs: Option<u32>,
+    /// `None` if nobody said.
+    work: Option<Work>,
+}
+
+/// What an iteration gets done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Work {
+    Macs(u32),
+    Weights(u32),
 }
 
 /// Cycles of each marked loop.
@@ -46,7 +65,8 @@ pub fn figures() -> Result<Vec<Figure>> {
     }
     let of = format!("hot loops on {}, all in L1", mca::CPU);
     let mut figures = Vec::new();
-    for (name, Loop { body, macs }) in &loops {
+    let mut rates = BTreeMap::new();
+    for (name, Loop { body, work }) in &loops {
         interrupt::check()?;
         let cycles = match mca::cycles(body) {
             Ok(cycles) => cycles,
@@ -57,12 +77,23 @@ pub fn figures() -> Result<Vec<Figure>> {
             }
         };
         figures.push(Figure::exact(&of, name, cycles, "cycles/iteration"));
-        match macs {
-            Some(macs) => {
-                let rate = f64::from(*macs) / cycles;
-                figures.push(Figure::exact(&of, name, rate, "MACs/cycle"));
+        let (done, unit) = match work {
+            Some(Work::Macs(n)) => (n, "MACs/cycle"),
+            Some(Work::Weights(n)) => (n, "weights/cycle"),
+            None => {
+                eprintln!("the loop {name} has no `{MACS} {name} <n>`");
+                continue;
             }
-            None => eprintln!("the loop {name} has no `{MACS} {name} <n>`"),
+        };
+        let rate = f64::from(*done) / cycles;
+        rates.insert(name.as_str(), rate);
+        figures.push(Figure::exact(&of, name, rate, unit));
+    }
+    for (format, unpack, product) in UNPACKED {
+        if let (Some(unpacked), Some(multiplied)) = (rates.get(unpack), rates.get(product)) {
+            let rate = BATCH / (1.0 / unpacked + BATCH / multiplied);
+            let name = format!("prefill-{format}, unpacking included, batch {BATCH}");
+            figures.push(Figure::exact(&of, &name, rate, "MACs/cycle"));
         }
     }
     Ok(figures)
@@ -91,7 +122,7 @@ fn assembly() -> Result<String> {
 /// The marked loops by name. Of copies of one loop in several functions the first counts.
 fn marked(assembly: &str) -> Result<BTreeMap<String, Loop>> {
     let mut loops: BTreeMap<String, Loop> = BTreeMap::new();
-    let mut macs: BTreeMap<String, u32> = BTreeMap::new();
+    let mut works: BTreeMap<String, Work> = BTreeMap::new();
     let mut open: Option<(String, String)> = None;
     for line in assembly.lines().map(str::trim) {
         if let Some(name) = after(line, BEGIN) {
@@ -111,15 +142,15 @@ fn marked(assembly: &str) -> Result<BTreeMap<String, Loop>> {
                 name.is_empty() || name == begun,
                 "the loop {begun} ends as {name}"
             );
-            loops.entry(begun).or_insert(Loop { body, macs: None });
+            loops.entry(begun).or_insert(Loop { body, work: None });
         } else if let Some(rest) = after(line, MACS) {
-            let said = rest
-                .split_once(' ')
-                .and_then(|(name, count)| Some((name, count.trim().parse().ok()?)))
-                .filter(|&(_, count)| count > 0);
             let (name, count) =
-                said.with_context(|| format!("`{line}` is not `{MACS} <name> <n>`"))?;
-            macs.insert(name.into(), count);
+                said(rest).with_context(|| format!("`{line}` is not `{MACS} <name> <n>`"))?;
+            works.insert(name.into(), Work::Macs(count));
+        } else if let Some(rest) = after(line, WEIGHTS) {
+            let (name, count) =
+                said(rest).with_context(|| format!("`{line}` is not `{WEIGHTS} <name> <n>`"))?;
+            works.insert(name.into(), Work::Weights(count));
         } else if let Some((_, body)) = &mut open {
             body.push_str(line);
             body.push('\n');
@@ -128,13 +159,20 @@ fn marked(assembly: &str) -> Result<BTreeMap<String, Loop>> {
     if let Some((name, _)) = open {
         bail!("the loop {name} has no `{END} {name}`");
     }
-    for (name, count) in macs {
+    for (name, work) in works {
         loops
             .get_mut(&name)
-            .with_context(|| format!("`{MACS} {name}` is of no loop that is marked"))?
-            .macs = Some(count);
+            .with_context(|| format!("`{name}` has {work:?} and is no loop that is marked"))?
+            .work = Some(work);
     }
     Ok(loops)
+}
+
+/// `<name> <n>`, `n` being more than 0.
+fn said(rest: &str) -> Option<(&str, u32)> {
+    let (name, count) = rest.split_once(' ')?;
+    let count = count.trim().parse().ok()?;
+    (count > 0).then_some((name, count))
 }
 
 /// What follows a marker on its line.
@@ -165,6 +203,10 @@ _ZN1a3dot17hd8aa6fd8abc9ec47E:
 \tnop
 \t// LLVM-MCA-END q8_0-decode
 \t// qlens-macs q8_0-decode 16
+\t// LLVM-MCA-BEGIN unpack
+\tnop
+\t// LLVM-MCA-END unpack
+\t// qlens-weights unpack 32
 \t// LLVM-MCA-BEGIN bare
 \tnop
 \t// LLVM-MCA-END
@@ -174,13 +216,14 @@ _ZN1a3dot17hd8aa6fd8abc9ec47E:
     fn finds_marked_loops_and_what_they_do() {
         let loops = marked(ASSEMBLY).unwrap();
         let decode = &loops["q8_0-decode"];
-        assert_eq!(decode.macs, Some(16));
+        assert_eq!(decode.work, Some(Work::Macs(16)));
         assert_eq!(
             decode.body,
             ".Ltmp0:\nldr\tq1, [x0], #16\nsdot\tv0.4s, v1.16b, v2.16b\nb.ne\t.Ltmp0\n"
         );
-        assert_eq!(loops["bare"].macs, None);
-        assert_eq!(loops.len(), 2);
+        assert_eq!(loops["bare"].work, None);
+        assert_eq!(loops["unpack"].work, Some(Work::Weights(32)));
+        assert_eq!(loops.len(), 3);
         assert!(marked("\tret\n").unwrap().is_empty());
     }
 
@@ -198,7 +241,8 @@ _ZN1a3dot17hd8aa6fd8abc9ec47E:
                 "// LLVM-MCA-BEGIN a\n// LLVM-MCA-END b",
                 "the loop a ends as b",
             ),
-            ("// qlens-macs a 4", "no loop that is marked"),
+            ("// qlens-macs a 4", "is no loop that is marked"),
+            ("// qlens-weights a", "is not"),
             ("// qlens-macs a many", "is not"),
             ("// qlens-macs a 0", "is not"),
         ] {
