@@ -26,7 +26,7 @@ pub fn run(args: &TokenizeArgs) -> Result<(), Failure> {
     let bytes = Tokenizer::index_bytes(&gguf).map_err(|error| file.refuse(error))?;
     // Words, because the tokenizer wants its memory aligned to four bytes.
     let mut index = vec![0_u32; bytes.div_ceil(4)];
-    let tokenizer = Tokenizer::build(&gguf, bytemuck::cast_slice_mut(&mut index))
+    let tokenizer = Tokenizer::new(&gguf, bytemuck::cast_slice_mut(&mut index))
         .map_err(|error| file.refuse(error))?;
     let mut scratch = vec![0_u32; SCRATCH_BYTES.div_ceil(4)];
     let special = if args.no_special {

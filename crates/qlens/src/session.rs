@@ -306,7 +306,10 @@ impl<'m, 'a, 'w> Session<'m, 'a, 'w> {
         plan: &Plan,
         arena: &'a mut [u8],
         workers: &'w dyn Workers,
-    ) -> Result<Self, Error> {
+    ) -> Result<Self, Error>
+    where
+        'm: 'a,
+    {
         let config = model.config();
         if Plan::new(config, plan.limits()).map_err(Error::Plan)? != *plan {
             return Err(Error::OtherModel);
@@ -353,7 +356,7 @@ impl<'m, 'a, 'w> Session<'m, 'a, 'w> {
         Ok(Self {
             model: *model,
             weights: Weights::locate(model, layers).map_err(Error::Model)?,
-            tokenizer: Tokenizer::build(model.gguf(), index).map_err(Error::Tokenizer)?,
+            tokenizer: Tokenizer::new(model.gguf(), index).map_err(Error::Tokenizer)?,
             encoder: arena.take(SCRATCH_BYTES).ok_or(too_small)?,
             compute: Compute::new(Kernel::detect()).map_err(Error::Kernel)?,
             workers,

@@ -78,7 +78,7 @@ pub fn run(args: &InspectArgs) -> Result<(), Failure> {
 fn runnable(file: &ModelFile) -> Result<Model<'_>, String> {
     let model = Model::parse(file.bytes()).map_err(|error| error.to_string())?;
     let mut index = vec![0_u32; model.config().tokenizer_bytes.div_ceil(4)];
-    Tokenizer::build(model.gguf(), bytemuck::cast_slice_mut(&mut index))
+    Tokenizer::new(model.gguf(), bytemuck::cast_slice_mut(&mut index))
         .map_err(|error| error.to_string())?;
     Ok(model)
 }

@@ -56,7 +56,7 @@ pub struct Config {
     pub n_ctx_train: usize,
     /// Entries of the vocabulary: rows of the embedding and output matrices.
     pub n_vocab: usize,
-    /// Bytes of the tokenizer's index.
+    /// Bytes of the tokenizer's index in the arena; 0 if the file brings it along.
     pub tokenizer_bytes: usize,
 }
 

@@ -149,6 +149,72 @@ pub enum Error {
     },
     /// The memory for the index does not begin at a multiple of four.
     IndexAlignment,
+    /// The file brings an index along (`qlens.tokenizer.index`) that cannot be used.
+    StoredIndex(IndexFault),
+    /// The file brings an index along and does not begin at a multiple of four in memory.
+    FileAlignment,
+}
+
+/// What is wrong with an index that a file brings along.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum IndexFault {
+    /// It is not an array of bytes, or its words do not begin at a multiple of four.
+    Form,
+    /// It is of another version of this program.
+    Version {
+        /// The version of the index.
+        found: u32,
+        /// The version that is read here.
+        expected: u32,
+    },
+    /// It has another length than its counts make.
+    Length {
+        /// Its words.
+        found: usize,
+        /// Words needed.
+        needed: usize,
+    },
+    /// It was made of another vocabulary than the file's.
+    Vocabulary,
+    /// It names a token for a byte that is not that byte.
+    ByteToken {
+        /// The byte.
+        byte: u8,
+    },
+    /// What it lists as special tokens are none, or are not in the order of their texts.
+    Specials,
+    /// Its longest token has no bytes, or more than are supported.
+    LongestToken {
+        /// Bytes of it.
+        found: usize,
+        /// The greatest length accepted.
+        most: usize,
+    },
+}
+
+impl fmt::Display for IndexFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Form => write!(f, "is not an array of bytes at a multiple of four"),
+            Self::Version { found, expected } => {
+                write!(f, "has version {found}, and {expected} is read here")
+            }
+            Self::Length { found, needed } => {
+                write!(f, "has {found} words and needs {needed}")
+            }
+            Self::Vocabulary => write!(f, "was made of another vocabulary"),
+            Self::ByteToken { byte } => {
+                write!(f, "has a token for byte {byte:#04x} that is not that byte")
+            }
+            Self::Specials => write!(f, "lists special tokens that are none, or in disorder"),
+            Self::LongestToken { found, most } => write!(
+                f,
+                "has a longest token of {found} bytes; 1 to {most} are supported"
+            ),
+        }
+    }
 }
 
 impl fmt::Display for Error {
@@ -223,6 +289,15 @@ impl fmt::Display for Error {
                     "the memory for the tokenizer's index is not aligned to 4 bytes"
                 )
             }
+            Self::StoredIndex(fault) => write!(
+                f,
+                "the file's qlens.tokenizer.index {fault}: make the file anew with `qlens pack` \
+                 from the plain one"
+            ),
+            Self::FileAlignment => write!(
+                f,
+                "the file is not aligned to 4 bytes in memory, as its tokenizer's index needs"
+            ),
         }
     }
 }

@@ -7,10 +7,11 @@
 //! order of the file's merges. All four stream: text of any length is encoded with memory that was
 //! there before.
 //!
-//! That memory is the caller's, in two pieces. The *index* is made once from the file
-//! ([`Tokenizer::build`]) and stays: [`Tokenizer::index_bytes`], 4.2 MB for the 151,936 tokens of
-//! Qwen2.5. The *scratch* of [`SCRATCH_BYTES`] is used while encoding only, so that it may be shared
-//! with anything else that is not needed at that time.
+//! That memory is the caller's, in two pieces. The *index* is what a vocabulary is looked up by:
+//! [`Tokenizer::index_bytes`], 4.2 MB for the 151,936 tokens of Qwen2.5. A packed file brings it along,
+//! and it is used where it lies, takes no memory and no time; of a plain file [`Tokenizer::new`] makes
+//! it once, and it stays. The *scratch* of [`SCRATCH_BYTES`] is used while encoding only, so that it may
+//! be shared with anything else that is not needed at that time.
 //!
 //! A word (a stretch of text that the pre-tokenizer does not cut) is encoded whole as long as it has
 //! no more bytes than the scratch has symbols, 2,048; a longer one, of any length, in overlapping
@@ -21,6 +22,7 @@
 //! pre-tokenizers other than `qwen2`.
 
 mod bpe;
+mod builder;
 mod byte_level;
 mod error;
 mod index;
@@ -28,19 +30,22 @@ mod nfc;
 mod pretokenize;
 mod slots;
 mod special;
+mod stored;
 mod unicode;
 mod utf8;
+mod vocabulary;
 
-pub use error::{EncodeError, Error, Full, Name};
-pub use index::Kind;
+pub use error::{EncodeError, Error, Full, IndexFault, Name};
 pub use utf8::Utf8Stream;
+pub use vocabulary::Kind;
 
-use crate::gguf::{Array, Gguf, ValueType};
+use crate::gguf::Gguf;
 use bpe::{Bytes, Symbols};
-use index::{Index, Vocabulary};
+use index::Index;
 use nfc::Source;
 use pretokenize::{Chars, PreTokenizer};
 use special::Specials;
+use vocabulary::Vocabulary;
 
 /// Bytes of the scratch that encoding needs. Less will do for vocabularies of short tokens, and more
 /// makes the windows longer in which very long words are encoded.
@@ -52,6 +57,9 @@ pub const MAX_TOKEN_BYTES: usize = 512;
 /// Bytes that one token can add to a text: each of its bytes, and a character begun before, may turn
 /// out to be broken and become U+FFFD.
 pub const MAX_PIECE_BYTES: usize = (MAX_TOKEN_BYTES + 1) * char::REPLACEMENT_CHARACTER.len_utf8();
+
+/// The metadata key under which a packed file has its index.
+pub const INDEX_KEY: &str = stored::KEY;
 
 const MODEL: &str = "tokenizer.ggml.model";
 const PRE: &str = "tokenizer.ggml.pre";
@@ -88,27 +96,42 @@ pub struct Tokenizer<'m, 'a> {
 }
 
 impl<'m, 'a> Tokenizer<'m, 'a> {
-    /// Bytes of memory that [`build`](Self::build) needs for this file. Quick: looks at counts and
-    /// token types, not at texts.
+    /// Bytes of memory that [`new`](Self::new) needs for this file: none if the file brings its index
+    /// along. Quick: looks at counts and token types, not at texts.
     ///
     /// # Errors
-    /// [`Error`], if the file has no vocabulary, or one of another kind.
+    /// [`Error`], if the file has no vocabulary, or one of another kind, or an index that is not the
+    /// vocabulary's.
     pub fn index_bytes(gguf: &Gguf<'m>) -> Result<usize, Error> {
-        read_vocabulary(gguf)?.index_bytes()
+        let vocabulary = Vocabulary::read(gguf)?;
+        match stored::find(gguf)? {
+            Some(words) => index::header(&vocabulary, words).map(|_| 0),
+            None => index::bytes(&vocabulary),
+        }
     }
 
-    /// Makes the index of the file's vocabulary in `memory`, whatever that held before. `memory` has
-    /// at least [`index_bytes`](Self::index_bytes) bytes and is aligned to 4.
+    /// The tokenizer of a file, by the index that the file brings along, else by one made in `memory`,
+    /// whatever that held before. `memory` has at least [`index_bytes`](Self::index_bytes) bytes and is
+    /// aligned to 4.
     ///
     /// # Errors
-    /// [`Error`] says which entry of the vocabulary is wrong, or how much memory is missing.
-    pub fn build(gguf: &Gguf<'m>, memory: &'a mut [u8]) -> Result<Self, Error> {
-        let name = text(gguf, PRE)?;
+    /// [`Error`] says which entry of the vocabulary is wrong, or how much memory is missing; or that the
+    /// file's index is not one of its vocabulary.
+    pub fn new(gguf: &Gguf<'m>, memory: &'a mut [u8]) -> Result<Self, Error>
+    where
+        'm: 'a,
+    {
+        let name = vocabulary::text(gguf, PRE)?;
         let pre = PreTokenizer::from_name(name).ok_or(Error::PreTokenizer {
             found: Name::new(name),
         })?;
-        let vocabulary = read_vocabulary(gguf)?;
-        let index = Index::build(&vocabulary, memory)?;
+        let vocabulary = Vocabulary::read(gguf)?;
+        let index = if let Some(words) = stored::find(gguf)? {
+            Index::stored(&vocabulary, words)?
+        } else {
+            let words = Index::build(&vocabulary, memory, 0)?;
+            Index::over(&index::header(&vocabulary, words)?, words)
+        };
         let specials = Specials::new(&vocabulary, &index);
 
         let id = |key| token_id(gguf, key, index.len());
@@ -216,11 +239,13 @@ impl<'m, 'a> Tokenizer<'m, 'a> {
     /// characters: [`Utf8Stream`] makes text of them. Unused tokens stand for nothing.
     pub fn token_bytes(&self, id: u32) -> Option<TokenBytes<'m>> {
         let (text, kind) = self.index.token(&self.vocabulary, id)?;
-        let text = match kind {
-            Kind::Unused => "",
-            // Building has found every token's text to be UTF-8.
-            _ => core::str::from_utf8(text).unwrap_or_default(),
-        };
+        // Building has found every token's text to be good, but nobody has looked at all of the texts
+        // to which an index in the file leads.
+        let is_good = vocabulary::length(text, kind).is_some_and(|len| len <= MAX_TOKEN_BYTES);
+        let text = core::str::from_utf8(text)
+            .ok()
+            .filter(|_| is_good && kind != Kind::Unused)
+            .unwrap_or_default();
         Some(if kind == Kind::Normal {
             TokenBytes::Spelled(text.chars())
         } else {
@@ -272,6 +297,18 @@ impl<'m, 'a> Tokenizer<'m, 'a> {
             count: 0,
         })
     }
+}
+
+/// Makes the index of a plain file in `memory`, as [`Tokenizer::new`] does, for a packed one to bring
+/// along: returns its words, which the packed file has under [`INDEX_KEY`] as an array of bytes: zeros,
+/// fewer than four, so that the words begin at a multiple of four from the start of the file, then the
+/// words, little-endian.
+///
+/// # Errors
+/// As [`Tokenizer::new`].
+pub fn precompile<'a>(gguf: &Gguf<'_>, memory: &'a mut [u8]) -> Result<&'a [u32], Error> {
+    let vocabulary = Vocabulary::read(gguf)?;
+    Index::build(&vocabulary, memory, stored::fingerprint(&vocabulary))
 }
 
 /// The bytes of a token, in order.
@@ -337,46 +374,6 @@ fn plain(text: &str) -> Source<'_> {
         head: text,
         tail: "",
     }
-}
-
-fn read_vocabulary<'m>(gguf: &Gguf<'m>) -> Result<Vocabulary<'m>, Error> {
-    let model = text(gguf, MODEL)?;
-    if model != "gpt2" {
-        return Err(Error::Model {
-            found: Name::new(model),
-        });
-    }
-    let types = match gguf.get(TYPES) {
-        None => None,
-        Some(value) => Some(value.as_array().ok_or(Error::Key {
-            key: TYPES,
-            expected: "an array of 32-bit integers",
-        })?),
-    };
-    Ok(Vocabulary {
-        tokens: strings(gguf, TOKENS)?,
-        merges: strings(gguf, MERGES)?,
-        types,
-    })
-}
-
-fn text<'m>(gguf: &Gguf<'m>, key: &'static str) -> Result<&'m str, Error> {
-    gguf.get(key)
-        .and_then(|value| value.as_str())
-        .ok_or(Error::Key {
-            key,
-            expected: "a string",
-        })
-}
-
-fn strings<'m>(gguf: &Gguf<'m>, key: &'static str) -> Result<Array<'m>, Error> {
-    gguf.get(key)
-        .and_then(|value| value.as_array())
-        .filter(|array| array.element_type() == ValueType::Str)
-        .ok_or(Error::Key {
-            key,
-            expected: "an array of strings",
-        })
 }
 
 /// The token that a key names, if the file has the key.

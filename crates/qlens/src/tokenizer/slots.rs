@@ -1,7 +1,8 @@
 //! Hash tables of an index: what they hold is kept elsewhere, a slot only says where.
 //!
 //! Nothing in them is trusted to be random. A file that was made to collide costs no more than a
-//! bounded number of steps an entry and is then refused.
+//! bounded number of steps an entry and is then refused. A table that a file brings along may hold
+//! anything: looking up takes as few steps there, and `equals` is asked about whatever is found.
 
 /// Entries of a hash table of `len`, so that a third stays empty and probing short.
 pub(super) const fn slots(len: usize) -> usize {
@@ -33,10 +34,7 @@ impl<'a> Slots<&'a mut [u32]> {
     /// An empty table for `len` values, which are all less than `len`.
     pub(super) fn clear(slots: &'a mut [u32], len: usize) -> Self {
         slots.fill(0);
-        Self {
-            slots,
-            value_bits: usize::BITS - len.leading_zeros(),
-        }
+        Self::of(slots, len)
     }
 
     pub(super) fn insert(
@@ -61,13 +59,6 @@ impl<'a> Slots<&'a mut [u32]> {
     }
 
     fn view(&self) -> Slots<&[u32]> {
-        Slots {
-            slots: self.slots,
-            value_bits: self.value_bits,
-        }
-    }
-
-    pub(super) fn finish(self) -> Slots<&'a [u32]> {
         Slots {
             slots: self.slots,
             value_bits: self.value_bits,
@@ -114,6 +105,14 @@ impl Slots<&[u32]> {
 }
 
 impl<S> Slots<S> {
+    /// The table that was made in these slots, one or more, for `len` values.
+    pub(super) fn of(slots: S, len: usize) -> Self {
+        Self {
+            slots,
+            value_bits: usize::BITS - len.leading_zeros(),
+        }
+    }
+
     fn value_mask(&self) -> u32 {
         (1 << self.value_bits) - 1
     }
@@ -172,7 +171,7 @@ mod tests {
             assert!(table.find(ALL, |found| found == value).is_none());
             assert!(table.insert(ALL, value, |found| found == value).is_ok());
         }
-        let table = table.finish();
+        let table = Slots::of(&memory[..], 100);
         for value in 0..100 {
             assert_eq!(table.find(ALL, |found| found == value), Some(value));
         }

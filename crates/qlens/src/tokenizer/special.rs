@@ -1,7 +1,8 @@
 //! Finds special tokens in text: the earliest one, and of several that begin there the longest, like
 //! the reference tokenizer does, before anything else is done to the text.
 
-use super::index::{Index, Vocabulary};
+use super::index::Index;
+use super::vocabulary::Vocabulary;
 
 /// The special tokens of a vocabulary, ready to be looked for.
 #[derive(Debug, Clone)]
@@ -67,7 +68,7 @@ fn longest_at(
         let byte_of = |&id: &u32| token(id).get(len).copied();
         let low = candidates.partition_point(|id| byte_of(id) < Some(byte));
         let high = candidates.partition_point(|id| byte_of(id) <= Some(byte));
-        candidates = &candidates[low..high];
+        candidates = candidates.get(low..high).unwrap_or_default();
         let Some(&first) = candidates.first() else {
             break;
         };

@@ -10,7 +10,7 @@ use super::{QWEN_TOKENIZER, decode, encode, encode_with, scratch};
 
 /// A GGUF file with a vocabulary and nothing else.
 #[derive(Debug, Clone, Default)]
-struct File {
+pub(super) struct File {
     tokens: Vec<Vec<u8>>,
     types: Option<Vec<i32>>,
     merges: Vec<Vec<u8>>,
@@ -21,7 +21,7 @@ struct File {
 
 impl File {
     /// All single bytes, as real vocabularies have them, and no merges.
-    fn bytes() -> Self {
+    pub(super) fn bytes() -> Self {
         let tokens = (0..151_643)
             .filter_map(|id| {
                 let mut bytes = QWEN_TOKENIZER.token_bytes(id)?;
@@ -38,7 +38,7 @@ impl File {
         }
     }
 
-    fn token(mut self, text: &str, kind: i32) -> Self {
+    pub(super) fn token(mut self, text: &str, kind: i32) -> Self {
         let types = self.types.get_or_insert_with(|| vec![1; self.tokens.len()]);
         self.tokens.push(text.into());
         types.push(kind);
@@ -46,7 +46,7 @@ impl File {
     }
 
     /// Adds a merge, and the token that it makes if there is none.
-    fn merge(mut self, left: &str, right: &str) -> Self {
+    pub(super) fn merge(mut self, left: &str, right: &str) -> Self {
         let merged = [left, right].concat().into_bytes();
         if !self.tokens.contains(&merged) {
             self.tokens.push(merged);
@@ -58,7 +58,7 @@ impl File {
         self
     }
 
-    fn gguf(&self) -> Vec<u8> {
+    pub(super) fn gguf(&self) -> Vec<u8> {
         fn string(text: &[u8]) -> Vec<u8> {
             [&(text.len() as u64).to_le_bytes(), text].concat()
         }
@@ -102,17 +102,14 @@ impl File {
         file
     }
 
-    fn with<T>(&self, use_it: impl FnOnce(Result<Tokenizer<'_, '_>, Error>) -> T) -> T {
+    pub(super) fn with<T>(&self, use_it: impl FnOnce(Result<Tokenizer<'_, '_>, Error>) -> T) -> T {
         let file = self.gguf();
         let gguf = Gguf::parse(&file).expect("the file is GGUF");
         match Tokenizer::index_bytes(&gguf) {
             Err(error) => use_it(Err(error)),
             Ok(needed) => {
                 let mut index = vec![0xaaaa_aaaa_u32; needed / 4];
-                use_it(Tokenizer::build(
-                    &gguf,
-                    bytemuck::cast_slice_mut(&mut index),
-                ))
+                use_it(Tokenizer::new(&gguf, bytemuck::cast_slice_mut(&mut index)))
             }
         }
     }
@@ -319,7 +316,7 @@ fn a_file_without_a_vocabulary_or_with_one_of_numbers_is_refused() {
         Err(Error::Key { .. })
     ));
     assert!(matches!(
-        Tokenizer::build(&gguf, &mut []),
+        Tokenizer::new(&gguf, &mut []),
         Err(Error::Key { .. })
     ));
 }
@@ -352,7 +349,7 @@ fn naive(file: &File, text: &str) -> Vec<u32> {
 }
 
 /// Vocabularies of few letters and many merges, in any order: nothing that training would make.
-fn vocabularies() -> impl Strategy<Value = File> {
+pub(super) fn vocabularies() -> impl Strategy<Value = File> {
     let picks = prop::collection::vec(
         (any::<prop::sample::Index>(), any::<prop::sample::Index>()),
         1..40,
@@ -454,7 +451,7 @@ proptest! {
             && let Ok(needed) = Tokenizer::index_bytes(&gguf)
         {
             let mut index = vec![0_u32; needed / 4];
-            if let Ok(tokenizer) = Tokenizer::build(&gguf, bytemuck::cast_slice_mut(&mut index)) {
+            if let Ok(tokenizer) = Tokenizer::new(&gguf, bytemuck::cast_slice_mut(&mut index)) {
                 let ids = encode(&tokenizer, "ab<x>é", Special::Parse);
                 decode(&tokenizer, &ids);
             }

@@ -1,9 +1,10 @@
 //! The tokenizer against the reference's own results on the vocabulary of Qwen2.5 (`qwen`), on words
 //! of no natural length (`words`), and on vocabularies that are made up, some of them to do harm
-//! (`made_up`).
+//! (`made_up`); and all of it by an index that the file brings along (`stored`).
 
 mod made_up;
 mod qwen;
+mod stored;
 mod words;
 
 use std::io::Read as _;
@@ -30,7 +31,7 @@ static QWEN_TOKENIZER: LazyLock<Tokenizer<'static, 'static>> = LazyLock::new(|| 
     let gguf = Gguf::parse(&QWEN).expect("the vocabulary is GGUF");
     let needed = Tokenizer::index_bytes(&gguf).expect("it has a vocabulary");
     let index = vec![0_u32; needed.div_ceil(4)].leak();
-    Tokenizer::build(&gguf, bytemuck::cast_slice_mut(index)).expect("it is a good vocabulary")
+    Tokenizer::new(&gguf, bytemuck::cast_slice_mut(index)).expect("it is a good vocabulary")
 });
 
 fn scratch(bytes: usize) -> Vec<u32> {

@@ -70,7 +70,7 @@ fn an_index_fits_in_what_was_asked_for_and_in_five_megabytes() {
     // What the memory held before does not matter.
     let mut index = vec![u32::MAX; needed / 4];
     let index: &mut [u8] = bytemuck::cast_slice_mut(&mut index);
-    let tokenizer = Tokenizer::build(&gguf, &mut index[..needed]).unwrap();
+    let tokenizer = Tokenizer::new(&gguf, &mut index[..needed]).unwrap();
     assert_eq!(tokenizer.n_vocab(), 151_936);
     assert_eq!(
         encode(&tokenizer, "Hello, world!", Special::Plain),
@@ -78,7 +78,7 @@ fn an_index_fits_in_what_was_asked_for_and_in_five_megabytes() {
     );
 
     assert_eq!(
-        Tokenizer::build(&gguf, &mut index[..needed - 1]).unwrap_err(),
+        Tokenizer::new(&gguf, &mut index[..needed - 1]).unwrap_err(),
         Error::IndexLength {
             found: needed - 1,
             needed
