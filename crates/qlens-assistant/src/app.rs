@@ -214,7 +214,15 @@ where
         let layout = layout.map_err(Refusal::Map)?;
         // The map said that it fits; what it says of addresses is the board's business.
         let arena = room.get_mut(..bytes).unwrap_or_default();
+        let started = self.ports.clock.now_us();
         let mut session = Session::new(&model, &plan, arena, workers).map_err(Refusal::Session)?;
+        match model.config().tokenizer_bytes {
+            0 => log::info!("the tokenizer's index is the file's"),
+            bytes => log::info!(
+                "the tokenizer's index was built in {} ms, {bytes} bytes",
+                (self.ports.clock.now_us() - started) / 1000
+            ),
+        }
         log::info!(
             "context {} tokens, batch {}, kernel {}, {} cores; model at {}, arena of {} bytes at {}",
             plan.limits().context,

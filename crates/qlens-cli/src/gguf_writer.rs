@@ -19,6 +19,8 @@ use crate::interrupt;
 use crate::progress::Bytes;
 
 const VERSION: u32 = 3;
+/// Magic, version, and the numbers of tensors and keys.
+const HEADER_BYTES: usize = 4 + 4 + 8 + 8;
 /// The key that says what tensors' offsets are multiples of.
 const ALIGNMENT_KEY: &str = "general.alignment";
 /// The alignment of a file that does not state one.
@@ -82,6 +84,19 @@ impl<'m> Directory<'m> {
         let mut encoded = array(key, ValueType::U64, numbers.len());
         encoded.extend(numbers.iter().flat_map(|number| number.to_le_bytes()));
         self.replace(key, encoded);
+    }
+
+    /// Gives a key these words as its array of bytes, little-endian and behind as many zeros (fewer than
+    /// four) as put them at multiples of four from the start of the file. The key becomes the last one,
+    /// and no other may change afterwards.
+    pub fn set_words(&mut self, key: &str, words: &[u32]) {
+        self.metadata.retain(|entry| entry.key != key);
+        let before = HEADER_BYTES + self.metadata.iter().map(|e| e.encoded.len()).sum::<usize>();
+        let elements = before + array(key, ValueType::U8, 0).len();
+        let padding = elements.next_multiple_of(size_of::<u32>()) - elements;
+        let mut bytes = vec![0; padding];
+        bytes.extend(words.iter().flat_map(|word| word.to_le_bytes()));
+        self.set_bytes(key, &bytes);
     }
 
     /// Makes every tensor begin at a multiple of `bytes`, from the start of the file as well as from

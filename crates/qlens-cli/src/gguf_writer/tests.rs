@@ -80,6 +80,25 @@ fn keys_are_replaced_in_their_place_appended_and_left_out() {
 }
 
 #[test]
+fn words_lie_at_multiples_of_four() {
+    for len in 0..4 {
+        let new = copy(|directory| {
+            directory.set_words("qlens.words", &[7]);
+            directory.set("qlens.text", Value::Str(&"text"[..len]));
+            directory.set_words("qlens.words", &[1, 0x0403_0201]);
+        });
+        let gguf = Gguf::parse(&new).unwrap();
+        assert_eq!(keys(&gguf).last(), Some(&"qlens.words"));
+        let bytes = gguf.get("qlens.words").unwrap().as_array().unwrap();
+        let (padding, words) = bytes.encoded().split_at(bytes.len() % 4);
+        assert!(padding.iter().all(|&byte| byte == 0));
+        assert_eq!(words, [1, 0, 0, 0, 1, 2, 3, 4]);
+        let at = words.as_ptr().addr() - new.as_ptr().addr();
+        assert!(at.is_multiple_of(4));
+    }
+}
+
+#[test]
 fn values_of_every_type_are_read_back() {
     let values = [
         Value::U8(200),

@@ -1,9 +1,10 @@
 //! `qlens pack` and `qlens unpack`: a model as the kernels want it, once and offline, and back.
 //!
 //! A packed file is a GGUF file in which the matrices that products are taken with are interleaved
-//! ([`qlens::quant::interleave`]), as their types say, and every tensor begins at a page. What the
-//! original looked like beside that is kept under the keys of [`original`], so that unpacking gives it
-//! back byte for byte.
+//! ([`qlens::quant::interleave`]), as their types say, and every tensor begins at a page. The index of
+//! its vocabulary is there too ([`qlens::tokenizer`]), so that nothing is built when it is opened. What
+//! the original looked like beside that is kept under the keys of [`original`], so that unpacking gives
+//! it back byte for byte.
 
 mod original;
 mod unpack;
@@ -13,6 +14,7 @@ use std::path::PathBuf;
 use qlens::gguf::{Gguf, Tensor};
 use qlens::pack::{self, Plan};
 use qlens::quant::interleave::interleave_rows;
+use qlens::tokenizer::{self, INDEX_KEY};
 use qlens_models::Hasher;
 
 use crate::destination::Destination;
@@ -29,7 +31,7 @@ pub use unpack::{UnpackArgs, run as unpack};
 /// What tensors of a packed file are aligned to, in bytes: a page of every system that maps it.
 const PAGE: u32 = 4096;
 
-/// Rewrite a model so that it is fastest where it lies: matrices interleaved, tensors at pages
+/// Rewrite a model so that it is fastest where it lies: matrices interleaved, tensors at pages, tokenizer indexed
 #[derive(clap::Args, Debug)]
 pub struct PackArgs {
     #[arg(value_name = "MODEL", help = "GGUF file or name of a known model")]
@@ -43,7 +45,8 @@ pub fn run(args: &PackArgs) -> Result<(), Failure> {
     interrupt::listen();
     let file = ModelFile::open(&args.input)?;
     // Only what will run is worth it: everything wrong with the model is said here.
-    let gguf = *file.model()?.gguf();
+    let model = file.model()?;
+    let gguf = *model.gguf();
     if pack::is_interleaved(&gguf) || is_packed(&gguf) {
         return Err(file.refuse("it is packed already"));
     }
@@ -54,6 +57,9 @@ pub fn run(args: &PackArgs) -> Result<(), Failure> {
             pack::MAX_TENSORS
         )));
     }
+    let mut index = vec![0_u32; model.config().tokenizer_bytes.div_ceil(4)];
+    let index = tokenizer::precompile(&gguf, bytemuck::cast_slice_mut(&mut index))
+        .map_err(|error| file.refuse(error))?;
     let destination = Destination::open(&args.output, &file)?;
     file.read_ahead();
     let sha256 = digest(file.bytes())?;
@@ -62,6 +68,7 @@ pub fn run(args: &PackArgs) -> Result<(), Failure> {
     let mut directory = Directory::of(&gguf);
     original.store(&mut directory);
     directory.align(PAGE)?;
+    directory.set_words(INDEX_KEY, index);
     let steps: Vec<_> = gguf
         .tensors()
         .map(|tensor| (tensor, Plan::of(&gguf, &tensor)))

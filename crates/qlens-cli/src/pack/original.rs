@@ -9,6 +9,7 @@
 //! | `qlens.pack.sha256` | string | the digest of the file |
 
 use qlens::gguf::{Array, Gguf, Value};
+use qlens::tokenizer::INDEX_KEY;
 
 use super::places;
 use crate::gguf_writer::Directory;
@@ -46,7 +47,7 @@ pub fn is_packed(gguf: &Gguf<'_>) -> bool {
 
 /// Whether the key is one of ours.
 pub fn is_ours(key: &str) -> bool {
-    key.starts_with(PREFIX)
+    key.starts_with(PREFIX) || key == INDEX_KEY
 }
 
 impl Original {

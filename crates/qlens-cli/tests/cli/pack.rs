@@ -3,8 +3,9 @@
 use std::fs;
 
 use qlens::gguf::{Gguf, interleaved};
+use qlens::tokenizer::{SCRATCH_BYTES, Tokenizer};
 
-use crate::support::{Changed, fixture, folder, names_in, path_in, run};
+use crate::support::{Changed, fixture, folder, names_in, path_in, run, run_with_input};
 
 const FIXTURES: [&str; 4] = [
     "qwen2-f16.gguf",
@@ -103,6 +104,45 @@ fn a_packed_model_gives_the_same_answers() {
             "{name}"
         );
     }
+}
+
+#[test]
+fn a_packed_model_brings_its_tokenizers_index_along() {
+    let folder = folder();
+    let packed = path_in(&folder, "packed");
+    let plain = fixture("qwen2-q4_k_m.gguf");
+    run(&["pack", &plain, &packed]).done();
+    let tokenizer = |path: &str| {
+        let plan = run(&["plan", path, "--board", "qemu-virt", "--json"]).json();
+        let sections = plan["sections"].as_array().unwrap().clone();
+        let section = |name| sections.iter().find(|section| section["name"] == name);
+        section("tokenizer").unwrap()["bytes"].as_u64().unwrap()
+    };
+    // What is left is for encoding.
+    assert_eq!(tokenizer(&packed), SCRATCH_BYTES as u64);
+    let bytes = fs::read(&plain).unwrap();
+    let index = Tokenizer::index_bytes(&Gguf::parse(&bytes).unwrap()).unwrap();
+    assert_eq!(
+        tokenizer(&plain),
+        (SCRATCH_BYTES + index.next_multiple_of(64)) as u64
+    );
+    let ids = |path: &str| {
+        let texts = "\"Which way?<|im_end|>\"\n\"café  1234\"\n";
+        run_with_input(&["tokenize", path], texts).done()
+    };
+    assert_eq!(ids(&packed), ids(&plain));
+
+    // A token that was renamed afterwards.
+    let mut bytes = fs::read(&packed).unwrap();
+    let token = b"\x0a\0\0\0\0\0\0\0<|im_end|>";
+    let at = bytes.windows(token.len()).position(|at| at == token);
+    bytes[at.unwrap() + 10] = b'X';
+    fs::write(&packed, bytes).unwrap();
+    let said = run(&["generate", &packed, "--prompt", "x", "-n", "1"]).refused(1);
+    assert!(
+        said.contains("another vocabulary") && said.contains("qlens pack"),
+        "{said}"
+    );
 }
 
 #[test]
