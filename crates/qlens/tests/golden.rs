@@ -9,7 +9,7 @@ use qlens::{
     sampler::Sampler,
     workers::{Inline, Workers},
 };
-use support::{Aligned, Setup, all_logits, data, golden, with_session};
+use support::{Aligned, Golden, Setup, all_logits, data, golden, with_session};
 
 fn log_softmax(logits: &[f32]) -> Vec<f64> {
     let largest = logits.iter().fold(f64::MIN, |a, &b| a.max(f64::from(b)));
@@ -31,35 +31,72 @@ fn mean_kl(exact: &[f32], found: &[f32], n_vocab: usize) -> f64 {
     kl.sum::<f64>() / (exact.len() / n_vocab) as f64
 }
 
+/// Mean KL divergence of the logits from the reference's, of each case.
+fn mean_kls(file: &str, golden: &Golden) -> Vec<f64> {
+    let model = Aligned::read(file);
+    let exact: Vec<f32> = std::fs::read(data(&format!(
+        "reference/{}.f32",
+        file.trim_end_matches(".gguf")
+    )))
+    .unwrap()
+    .chunks(4)
+    .map(|b| f32::from_le_bytes(b.try_into().unwrap()))
+    .collect();
+    with_session(&model, Setup::default(), &Inline, |mut session| {
+        let n_vocab = session.tokenizer().n_vocab();
+        let mut exact = exact.as_slice();
+        let kls = golden.cases.iter().map(|case| {
+            let (here, rest) = exact.split_at(case.tokens.len() * n_vocab);
+            exact = rest;
+            mean_kl(here, &all_logits(&mut session, &case.tokens), n_vocab)
+        });
+        let kls = kls.collect();
+        assert!(exact.is_empty());
+        kls
+    })
+}
+
 #[test]
 fn logits_are_the_references() {
     for (file, golden) in golden() {
-        let model = Aligned::read(&file);
         let floor = if file.contains("f16") { 2e-5 } else { 3e-4 };
-        let exact: Vec<f32> = std::fs::read(data(&format!(
-            "reference/{}.f32",
-            file.trim_end_matches(".gguf")
-        )))
-        .unwrap()
-        .chunks(4)
-        .map(|b| f32::from_le_bytes(b.try_into().unwrap()))
-        .collect();
-        with_session(&model, Setup::default(), &Inline, |mut session| {
-            let n_vocab = session.tokenizer().n_vocab();
-            let mut exact = exact.as_slice();
-            for (i, case) in golden.cases.iter().enumerate() {
-                let (here, rest) = exact.split_at(case.tokens.len() * n_vocab);
-                exact = rest;
-                let kl = mean_kl(here, &all_logits(&mut session, &case.tokens), n_vocab);
-                let bound = (1.5 * case.llama_cpp_mean_kl).max(floor);
-                assert!(
-                    kl <= bound,
-                    "{file} case {i}: mean KL {kl:.2e} is above {bound:.2e}"
-                );
-            }
-            assert!(exact.is_empty());
-        });
+        for (i, kl) in mean_kls(&file, &golden).into_iter().enumerate() {
+            let bound = (1.5 * golden.cases[i].llama_cpp_mean_kl).max(floor);
+            assert!(
+                kl <= bound,
+                "{file} case {i}: mean KL {kl:.2e} is above {bound:.2e}"
+            );
+        }
     }
+}
+
+/// One scale for 32 activations keeps the small ones beside an outlier that one scale for 256 loses.
+///
+/// The inputs of this model's matrices have outliers, made and not learned: the largest is 68 times
+/// the median magnitude before q, k and v, 72 before the attention's output, 57 before gate and up, 31
+/// before down (8 to 13 times the RMS but for the attention's output, where half of the values are loud and
+/// it is 4), and up to 250 at single positions; these are medians over the positions of the longest case.
+/// In Qwen2.5-Coder-0.5B the median position has 10 to 48, one in a hundred 80 to 830.
+///
+/// A lone outlier makes a ratio of at most about 8, since it spoils 32 values of 256. It is larger here by
+/// the arrangement: the two loud channels share 32, and a loud head fills whole blocks.
+///
+/// llama.cpp b11434 (x86-64, AVX-512), whose K-quants have one scale for 256 activations, is at a mean KL of
+/// 0.032, 0.122 and 0.078 in the three cases; this runtime at 0.0025, 0.0069 and 0.0033. `data/README.md`
+/// says how the file and llama.cpp's figures were made.
+#[test]
+fn outliers_cost_less_than_a_tenth_of_what_they_cost_with_one_scale_for_256() {
+    let file = "qwen2-outliers-q4_k_m.gguf";
+    let golden = &golden()[file];
+    let kls = mean_kls(file, golden);
+    for (i, (kl, case)) in kls.iter().zip(&golden.cases).enumerate() {
+        let bound = case.llama_cpp_mean_kl / 10.0;
+        assert!(
+            *kl <= bound,
+            "case {i}: mean KL {kl:.2e} is above {bound:.2e}"
+        );
+    }
+    assert!(kls[2] <= 0.0066, "mean KL {:.2e}", kls[2]);
 }
 
 #[test]
@@ -106,8 +143,9 @@ fn interleaved(model: &[u8]) -> Aligned {
 }
 
 /// 64-bit FNV-1a of the logits of each file's longest case: the same on every machine.
-const FINGERPRINTS: [(&str, u64); 4] = [
+const FINGERPRINTS: [(&str, u64); 5] = [
     ("qwen2-f16.gguf", 0xf4b3_c70c_2f60_53d6),
+    ("qwen2-outliers-q4_k_m.gguf", 0x2909_9a81_1f14_e2ae),
     ("qwen2-q4_0.gguf", 0xafe8_218d_221f_c825),
     ("qwen2-q4_k_m.gguf", 0x18ff_ffb8_5636_a8bf),
     ("qwen2-q8_0.gguf", 0x3325_f233_d7b9_4df2),
