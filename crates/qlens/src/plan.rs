@@ -169,7 +169,10 @@ impl Plan {
             ),
             (
                 "int8 activations",
-                add(section(&[s.quantized], 1), f32s(&[groups, groups])),
+                add(
+                    section(&[s.quantized], 1),
+                    f32s(&[groups, groups, 2 * groups]),
+                ),
             ),
             (
                 "attention",

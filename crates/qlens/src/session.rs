@@ -341,10 +341,12 @@ impl<'m, 'a, 'w> Session<'m, 'a, 'w> {
                 q: &mut [],
                 d: take(s.quantized / GROUP)?,
                 s: take(s.quantized / GROUP)?,
+                bias: &mut [],
             },
         };
         let logits = take(s.vocab)?;
         scratch.quantized.q = arena.take(s.quantized).ok_or(too_small)?;
+        scratch.quantized.bias = arena.take(2 * s.quantized / GROUP).ok_or(too_small)?;
         scratch.frequencies = arena.take(s.frequencies).ok_or(too_small)?;
         scratch.set_frequencies(config);
         let (keys, values) = (

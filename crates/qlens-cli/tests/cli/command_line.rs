@@ -36,7 +36,7 @@ fn help_and_version_are_data() {
             "--threads",
             "--batch",
             "--kernel",
-            "scalar, neon, dotprod, avx2",
+            "scalar, neon, dotprod, avx2, avx512",
         ] {
             assert!(help.contains(flag), "{verb} {flag}");
         }

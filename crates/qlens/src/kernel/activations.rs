@@ -18,6 +18,8 @@ pub struct Quantized<'a> {
     pub d: &'a mut [f32],
     /// Likewise.
     pub s: &'a mut [f32],
+    /// `[tiles, groups, 2, tile]`.
+    pub bias: &'a mut [i32],
 }
 
 /// How rows lie in their memory.
@@ -59,6 +61,8 @@ impl Quantized<'_> {
             q: &self.q[..groups * GROUP],
             d: &self.d[..groups],
             s: &self.s[..groups],
+            #[cfg(target_arch = "x86_64")]
+            bias: &self.bias[..2 * groups],
             layout,
         }
     }
@@ -66,12 +70,16 @@ impl Quantized<'_> {
 
 /// Rows of activations, `x[t][i] ~ d[t, i / 32] * q[t][i]`, `q` in -127..=127.
 ///
-/// Beside the scales `d` there is `s = d * sum(q)` of each group, for formats that have a minimum.
+/// Beside the scales `d` there is `s = d * sum(q)` of each group, for formats that have a minimum, and
+/// `bias = -128 * sum(q)` of each half group, which is where sums of products begin when weights are
+/// offset by 128 to be unsigned.
 #[derive(Clone, Copy, Debug)]
 pub struct QuantizedRows<'a> {
     q: &'a [i8],
     d: &'a [f32],
     s: &'a [f32],
+    #[cfg(target_arch = "x86_64")]
+    bias: &'a [i32],
     layout: RowLayout,
 }
 
@@ -124,6 +132,8 @@ impl<'a> QuantizedRows<'a> {
             q: self.q.as_ptr().wrapping_add(GROUP * groups),
             d: self.d.as_ptr().wrapping_add(groups),
             s: self.s.as_ptr().wrapping_add(groups),
+            #[cfg(target_arch = "x86_64")]
+            bias: self.bias.as_ptr().wrapping_add(2 * groups),
         }
     }
 }
@@ -138,6 +148,9 @@ pub(crate) struct QuantizedTile {
     pub d: *const f32,
     /// `[groups, tile]`.
     pub s: *const f32,
+    /// `[groups, 2, tile]`.
+    #[cfg(target_arch = "x86_64")]
+    pub bias: *const i32,
 }
 
 /// Rows of activations as both kinds of matrix take them.

@@ -37,44 +37,45 @@ pub fn dot_row<L: Lanes>(format: Format, row: &[u8], x: &[f32]) -> f32 {
     let (x, x_rest) = lanes!(x);
     if format == Format::F32 {
         let (row, row_rest) = row.as_chunks::<{ 4 * LANES }>();
-        let weights = |bytes: &[u8; 4 * LANES]| -> [f32; LANES] {
-            core::array::from_fn(|i| {
-                f32::from_le_bytes([
-                    bytes[4 * i],
-                    bytes[4 * i + 1],
-                    bytes[4 * i + 2],
-                    bytes[4 * i + 3],
-                ])
-            })
-        };
         for (w, x) in row.iter().zip(x) {
-            sum = sum.fma(L::load(&weights(w)), L::load(x));
+            sum = sum.fma(L::load(&floats(w)), L::load(x));
         }
         if !x_rest.is_empty() {
             let mut last = [0; 4 * LANES];
             last[..row_rest.len()].copy_from_slice(row_rest);
-            sum = sum.fma(L::load(&weights(&last)), L::load_partial(x_rest));
+            sum = sum.fma(L::load(&floats(&last)), L::load_partial(x_rest));
         }
         return sum.sum();
     }
-    let load = |bytes: &[u8; 2 * LANES]| {
-        let bits = core::array::from_fn(|i| u16::from_le_bytes([bytes[2 * i], bytes[2 * i + 1]]));
-        if format == Format::F16 {
-            L::load_f16(&bits)
-        } else {
-            L::load_bf16(&bits)
-        }
-    };
     let (row, row_rest) = row.as_chunks::<{ 2 * LANES }>();
     for (w, x) in row.iter().zip(x) {
-        sum = sum.fma(load(w), L::load(x));
+        sum = sum.fma(load_halves::<L>(format, w), L::load(x));
     }
     if !x_rest.is_empty() {
         let mut last = [0; 2 * LANES];
         last[..row_rest.len()].copy_from_slice(row_rest);
-        sum = sum.fma(load(&last), L::load_partial(x_rest));
+        sum = sum.fma(load_halves::<L>(format, &last), L::load_partial(x_rest));
     }
     sum.sum()
+}
+
+/// Sixteen little-endian f32.
+#[inline(always)]
+fn floats(bytes: &[u8; 4 * LANES]) -> [f32; LANES] {
+    let words = bytes.as_chunks::<4>().0;
+    core::array::from_fn(|i| f32::from_le_bytes(words[i]))
+}
+
+/// Sixteen little-endian F16 or BF16.
+#[inline(always)]
+fn load_halves<L: Lanes>(format: Format, bytes: &[u8; 2 * LANES]) -> L {
+    let halves = bytes.as_chunks::<2>().0;
+    let bits = core::array::from_fn(|i| u16::from_le_bytes(halves[i]));
+    if format == Format::F16 {
+        L::load_f16(&bits)
+    } else {
+        L::load_bf16(&bits)
+    }
 }
 
 /// `out[t][r] = matrix[r] . x[t]` for the columns `r` that `out` spans; `x`: `[rows, cols]`.
@@ -234,6 +235,10 @@ pub fn quantize<L: Lanes>(x: &[f32], t: usize, layout: RowLayout, rows: &mut Qua
         ];
         rows.d[at] = d;
         rows.s[at] = d * (sums[0] + sums[1]) as f32;
+        // A half's numbers are as far from the other's as there are rows in a tile.
+        let at = at + at / layout.tile() * layout.tile();
+        rows.bias[at] = -128 * sums[0];
+        rows.bias[at + layout.tile()] = -128 * sums[1];
     }
 }
 

@@ -11,7 +11,7 @@
 //! | rows as the file has them | `rows`: four at a time         | unpacked once for all      |
 //!
 //! These are written once over what an instruction set offers (`octet::Octet`, `rows::Simd`), and `neon` and
-//! `avx2` offer it.
+//! `avx2` offer it; `avx512` has a panel of its own, four times as wide.
 //!
 //! | kernel    | products of int8       | needs                        |
 //! |-----------|------------------------|------------------------------|
@@ -19,6 +19,7 @@
 //! | `neon`    | `smull`, `sadalp`      | any Armv8-A                  |
 //! | `dotprod` | `sdot`                 | Armv8.2-A with dotprod       |
 //! | `avx2`    | `vpmaddubsw`           | x86-64 with AVX2, FMA, F16C  |
+//! | `avx512`  | `vpdpbusd`             | and AVX-512 F, BW, DQ, VL, VNNI |
 
 #![allow(
     clippy::inline_always,
@@ -29,6 +30,9 @@ mod activations;
 #[cfg(target_arch = "x86_64")]
 #[allow(unsafe_code, reason = "intrinsics")]
 mod avx2;
+#[cfg(target_arch = "x86_64")]
+#[allow(unsafe_code, reason = "intrinsics")]
+mod avx512;
 mod float;
 mod lanes;
 #[cfg(target_arch = "aarch64")]
@@ -68,6 +72,8 @@ pub enum Kernel {
     Dotprod,
     /// x86-64 AVX2 with FMA and F16C.
     Avx2,
+    /// x86-64 AVX-512 with VNNI.
+    Avx512,
 }
 
 /// No such kernel, or not on this processor.
@@ -84,7 +90,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unknown => {
-                f.write_str("no such kernel: it is one of scalar, neon, dotprod, avx2")
+                f.write_str("no such kernel: it is one of scalar, neon, dotprod, avx2, avx512")
             }
             Self::Unavailable(kernel) => {
                 write!(f, "this processor cannot run kernel {kernel}; it can run")?;
@@ -101,7 +107,13 @@ impl core::error::Error for Error {}
 
 impl Kernel {
     /// Slowest to fastest, on whichever machine has them.
-    pub const ALL: [Self; 4] = [Self::Scalar, Self::Neon, Self::Dotprod, Self::Avx2];
+    pub const ALL: [Self; 5] = [
+        Self::Scalar,
+        Self::Neon,
+        Self::Dotprod,
+        Self::Avx2,
+        Self::Avx512,
+    ];
 
     /// The fastest one of this processor.
     pub fn detect() -> Self {
@@ -122,6 +134,8 @@ impl Kernel {
             Self::Dotprod => neon::has_dotprod(),
             #[cfg(target_arch = "x86_64")]
             Self::Avx2 => avx2::is_available(),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => avx512::is_available(),
             #[allow(
                 unreachable_patterns,
                 reason = "which kernels are left depends on the target"
@@ -137,6 +151,7 @@ impl Kernel {
             Self::Neon => "neon",
             Self::Dotprod => "dotprod",
             Self::Avx2 => "avx2",
+            Self::Avx512 => "avx512",
         }
     }
 }
@@ -235,6 +250,9 @@ macro_rules! dispatch {
                     #[cfg(target_arch = "x86_64")]
                     // SAFETY: `Compute::new` found AVX2, FMA and F16C.
                     Kernel::Avx2 => unsafe { avx2::$name($($arg),*) },
+                    #[cfg(target_arch = "x86_64")]
+                    // SAFETY: `Compute::new` found AVX-512 and what comes with it.
+                    Kernel::Avx512 => unsafe { avx512::$name($($arg),*) },
                     _ => float::$name::<lanes::Scalar>($($arg),*),
                 }
             })*
@@ -259,6 +277,9 @@ impl Compute {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: `Compute::new` found AVX2, FMA and F16C.
             Kernel::Avx2 => unsafe { avx2::matmul(matrix, x, out) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: `Compute::new` found AVX-512 and what comes with it.
+            Kernel::Avx512 => unsafe { avx512::matmul(matrix, x, out) },
             _ => scalar::matmul(matrix, x, out),
         }
     }

@@ -38,7 +38,8 @@ pub struct Panel {
 }
 
 impl Panel {
-    const EMPTY: Self = Self {
+    /// Zeros.
+    pub const EMPTY: Self = Self {
         q: [[[0; STEP]; STEPS]; GROUPS],
         d: [[0.0; OCTET]; GROUPS],
         scales: [[[0; OCTET]; 2]; GROUPS],
@@ -144,6 +145,8 @@ unsafe fn tile<S: Octet, const KIND: u8>(
             q: x.q.add(TILE * GROUP * first),
             d: x.d.add(TILE * first),
             s: x.s.add(TILE * first),
+            #[cfg(target_arch = "x86_64")]
+            bias: x.bias.add(2 * TILE * first),
         };
         let (done, mut acc) = S::tile(KIND, panel, groups, x, acc);
         for g in done..groups {

@@ -78,6 +78,7 @@ struct Room {
     q: Vec<i8>,
     d: Vec<f32>,
     s: Vec<f32>,
+    bias: Vec<i32>,
 }
 
 impl Room {
@@ -89,6 +90,7 @@ impl Room {
             q: vec![99; padded * cols],
             d: vec![f32::NAN; groups],
             s: vec![f32::NAN; groups],
+            bias: vec![7; 2 * groups],
         }
     }
 
@@ -98,6 +100,7 @@ impl Room {
             q: &mut self.q,
             d: &mut self.d,
             s: &mut self.s,
+            bias: &mut self.bias,
         };
         if cols.is_multiple_of(GROUP) {
             let rows = x.len() / cols;
@@ -148,7 +151,7 @@ proptest! {
     fn products_have_the_same_bits(
         format in proptest::sample::select(Format::ALL.to_vec()),
         // Now and then more columns than a panel of weights has.
-        rows in 1..40usize, groups in prop_oneof![5 => 1..12usize, 1 => 30..40usize], tokens in 1..11usize,
+        rows in 1..72usize, groups in prop_oneof![5 => 1..12usize, 1 => 30..40usize], tokens in 1..11usize,
         seed: u64, scale in -12..12i32,
     ) {
         let blocks = if format.block_len() > GROUP { groups.div_ceil(8) } else { groups };
@@ -219,6 +222,7 @@ proptest! {
             prop_assert_eq!(&found.q, &room.q);
             prop_assert_eq!(bits(&found.d), bits(&room.d));
             prop_assert_eq!(bits(&found.s), bits(&room.s));
+            prop_assert_eq!(&found.bias, &room.bias);
         }
         let quantized = room.quantize(scalar(), &x, cols);
         for (t, x) in x.chunks_exact(cols).enumerate() {
@@ -286,6 +290,37 @@ proptest! {
                 let exact: f64 =
                     weights.iter().zip(values.chunks(head_dim)).map(|(w, v)| w / total * value(v[d])).sum();
                 prop_assert!((f64::from(expected[d]) - exact).abs() < 1e-4 * (1.0 + exact.abs()));
+            }
+        }
+    }
+}
+
+/// Weights and activations as large as they can be, of either sign: where 16-bit sums or signed factors would
+/// saturate.
+#[test]
+fn largest_factors_have_the_same_bits() {
+    let (rows, cols, tokens) = (40, 512, 5);
+    for format in Format::ALL.into_iter().filter(|f| f.is_quantized()) {
+        for byte in [0x00, 0x7F, 0x80, 0x88, 0xF0, 0xFF] {
+            let mut data = vec![byte; rows * format.row_bytes(cols).unwrap()];
+            tame_scales(format, &mut data);
+            let packed = interleaved(format, rows, &data);
+            let plain = Matrix::new(format, Layout::Rows, rows, cols, &data).unwrap();
+            let packed = Matrix::new(format, Layout::Interleaved, rows, cols, &packed).unwrap();
+            for period in [1, 2, 32] {
+                let x: Vec<f32> = (0..tokens * cols)
+                    .map(|i| if i / period % 2 == 0 { 3.0 } else { -3.0 })
+                    .collect();
+                for tokens in [1, tokens] {
+                    let x = &x[..tokens * cols];
+                    let expected = bits(&product(scalar(), &plain, x));
+                    for kernel in kernels() {
+                        for matrix in [&plain, &packed] {
+                            let found = bits(&product(kernel, matrix, x));
+                            assert_eq!(found, expected, "{} {format} {byte:#x}", kernel.kernel());
+                        }
+                    }
+                }
             }
         }
     }

@@ -10,8 +10,8 @@ use crate::kernel::octet::Octet;
     clippy::cast_ptr_alignment,
     reason = "loads and stores are the unaligned ones"
 )]
-// SAFETY: the intrinsics need AVX2, FMA and F16C, which the caller vouches for.
-unsafe impl Octet for Bytes32 {
+// SAFETY: the intrinsics need AVX2, FMA and F16C, and AVX-512 VNNI where said, which the caller vouches for.
+unsafe impl<const VNNI: bool> Octet for Bytes32<VNNI> {
     type Bytes = __m256i;
     /// Where they are: four at a time are broadcast from memory.
     type X = *const i8;
@@ -74,6 +74,9 @@ unsafe impl Octet for Bytes32 {
         unsafe {
             let four = x.cast::<i32>().add(STEP).read_unaligned();
             let x = _mm256_sign_epi8(_mm256_set1_epi32(four), w);
+            if VNNI {
+                return _mm256_dpbusd_epi32(acc, _mm256_abs_epi8(w), x);
+            }
             let pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(w), x);
             _mm256_add_epi32(acc, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)))
         }

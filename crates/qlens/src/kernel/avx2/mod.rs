@@ -22,12 +22,6 @@ pub fn is_available() -> bool {
     const AVX2: u32 = 1 << 5;
     const NEEDED: u32 = FMA | XSAVE | AVX | F16C;
 
-    #[target_feature(enable = "xsave")]
-    fn enabled_state() -> u64 {
-        // SAFETY: register 0 exists wherever xsave does.
-        unsafe { _xgetbv(0) }
-    }
-
     if __cpuid(0).eax < 7
         || __cpuid(1).ecx & NEEDED != NEEDED
         || __cpuid_count(7, 0).ebx & AVX2 == 0
@@ -37,6 +31,13 @@ pub fn is_available() -> bool {
     // SAFETY: xsave is there and enabled by the operating system: both bits were just read.
     let state = unsafe { enabled_state() };
     state & 0b110 == 0b110
+}
+
+/// The parts of a processor's state that the operating system keeps.
+#[target_feature(enable = "xsave")]
+pub fn enabled_state() -> u64 {
+    // SAFETY: register 0 exists wherever xsave does.
+    unsafe { _xgetbv(0) }
 }
 
 /// Sixteen f32 in two registers. Used only below the entry points of this file.
@@ -212,12 +213,12 @@ unsafe fn eighths(w: __m256i, x: __m256i) -> __m256i {
     }
 }
 
-/// 32 bytes at a time.
+/// 32 bytes at a time, with or without the dot products of AVX-512 VNNI.
 #[derive(Clone, Copy)]
-pub struct Bytes32;
+pub struct Bytes32<const VNNI: bool>;
 
 // SAFETY: the intrinsics need AVX2, FMA and F16C, which the caller vouches for.
-unsafe impl Simd for Bytes32 {
+unsafe impl<const VNNI: bool> Simd for Bytes32<VNNI> {
     type Bytes = __m256i;
     type I4 = __m128i;
     type F4 = __m128;
@@ -365,7 +366,7 @@ unsafe impl Simd for Bytes32 {
 #[target_feature(enable = "avx2,fma,f16c")]
 pub fn matmul(matrix: &Matrix<'_>, x: &QuantizedRows<'_>, out: &mut Columns<'_>) {
     // SAFETY: the features are enabled here.
-    unsafe { octet::matmul::<Bytes32>(matrix, x, out) }
+    unsafe { octet::matmul::<Bytes32<false>>(matrix, x, out) }
 }
 
 /// The entry points: functions of [`float`] compiled with AVX2.
