@@ -46,12 +46,10 @@ impl Panel {
         mins: [[0.0; OCTET]; GROUPS],
     };
 
-    /// Sets group `g` of row `r`, four columns at a time.
+    /// Where group `g` of row `r` begins, in steps of all rows.
     #[inline(always)]
-    pub fn set_row(&mut self, g: usize, r: usize, weights: &[[u8; 4]; STEPS]) {
-        for (step, four) in self.q[g].iter_mut().zip(weights) {
-            step[4 * r..][..4].copy_from_slice(four);
-        }
+    pub fn row(&mut self, g: usize, r: usize) -> *mut u8 {
+        self.q[g].as_mut_ptr().cast::<u8>().wrapping_add(4 * r)
     }
 
     /// Unpacks group `J` of the octet of blocks at `p` as the panel's group `g`.

@@ -1,6 +1,7 @@
 //! x86-64 with AVX2, FMA and F16C.
 
 mod eight_rows;
+mod four_rows;
 
 #[allow(clippy::wildcard_imports, reason = "sixty intrinsics")]
 use core::arch::x86_64::*;
@@ -9,7 +10,6 @@ use super::{
     Quantized, QuantizedRows, RowLayout, float, float_operations,
     lanes::{LANES, Lanes},
     octet,
-    rows::{ROWS, Simd},
 };
 use crate::{quant::Matrix, workers::Columns};
 
@@ -191,176 +191,9 @@ impl Lanes for Avx2 {
     }
 }
 
-/// Sums of the first 16 products of each row in the lower four lanes, of the others in the upper.
-#[inline(always)]
-unsafe fn halves(w: [__m256i; ROWS], x: __m256i) -> __m256i {
-    // SAFETY: AVX2 is there, as the entry points of this file demand. |w| <= 128 as u8 and |x| <= 127,
-    // so that a pair of products is at most 32512 and the 16-bit sums do not saturate.
-    unsafe {
-        let a = _mm256_hadd_epi32(eighths(w[0], x), eighths(w[1], x));
-        let b = _mm256_hadd_epi32(eighths(w[2], x), eighths(w[3], x));
-        _mm256_hadd_epi32(a, b)
-    }
-}
-
-/// Sums of four products each of `w` and `x`.
-#[inline(always)]
-unsafe fn eighths(w: __m256i, x: __m256i) -> __m256i {
-    // SAFETY: as `halves`.
-    unsafe {
-        let pairs = _mm256_maddubs_epi16(_mm256_sign_epi8(w, w), _mm256_sign_epi8(x, w));
-        _mm256_madd_epi16(pairs, _mm256_set1_epi16(1))
-    }
-}
-
 /// 32 bytes at a time, with or without the dot products of AVX-512 VNNI.
 #[derive(Clone, Copy)]
 pub struct Bytes32<const VNNI: bool>;
-
-// SAFETY: the intrinsics need AVX2, FMA and F16C, which the caller vouches for.
-unsafe impl<const VNNI: bool> Simd for Bytes32<VNNI> {
-    type Bytes = __m256i;
-    type I4 = __m128i;
-    type F4 = __m128;
-
-    #[inline(always)]
-    unsafe fn load(p: *const u8) -> __m256i {
-        // SAFETY: 32 bytes at `p` are the caller's promise.
-        unsafe { _mm256_loadu_si256(p.cast()) }
-    }
-    #[inline(always)]
-    unsafe fn nibbles(p: *const u8) -> __m256i {
-        // SAFETY: 16 bytes at `p` are the caller's promise.
-        unsafe {
-            let b = _mm_loadu_si128(p.cast());
-            let shifted = _mm_srli_epi16::<4>(b);
-            Self::and(_mm256_set_m128i(shifted, b), Self::splat(0x0F))
-        }
-    }
-    #[inline(always)]
-    unsafe fn nibbles_signed(p: *const u8, high: u32) -> __m256i {
-        // SAFETY: the caller's promise. Each byte looks at its own bit of the byte of `high` it got.
-        unsafe {
-            let spread = _mm256_setr_epi64x(
-                0,
-                0x0101_0101_0101_0101,
-                0x0202_0202_0202_0202,
-                0x0303_0303_0303_0303,
-            );
-            let own = _mm256_set1_epi64x(0x8040_2010_0804_0201_u64.cast_signed());
-            let bytes = _mm256_shuffle_epi8(_mm256_set1_epi32(high.cast_signed()), spread);
-            let clear = _mm256_cmpeq_epi8(_mm256_and_si256(bytes, own), _mm256_setzero_si256());
-            // For a nibble, 16 less is the upper four bits set.
-            Self::or(Self::nibbles(p), _mm256_and_si256(clear, Self::splat(0xF0)))
-        }
-    }
-    #[inline(always)]
-    unsafe fn splat(b: u8) -> __m256i {
-        // SAFETY: the caller's promise.
-        unsafe { _mm256_set1_epi8(b.cast_signed()) }
-    }
-    #[inline(always)]
-    unsafe fn and(a: __m256i, b: __m256i) -> __m256i {
-        // SAFETY: the caller's promise.
-        unsafe { _mm256_and_si256(a, b) }
-    }
-    #[inline(always)]
-    unsafe fn or(a: __m256i, b: __m256i) -> __m256i {
-        // SAFETY: the caller's promise.
-        unsafe { _mm256_or_si256(a, b) }
-    }
-    #[inline(always)]
-    unsafe fn sub(a: __m256i, b: __m256i) -> __m256i {
-        // SAFETY: the caller's promise.
-        unsafe { _mm256_sub_epi8(a, b) }
-    }
-    #[inline(always)]
-    unsafe fn shr<const N: i32>(a: __m256i) -> __m256i {
-        // SAFETY: the caller's promise.
-        unsafe { _mm256_srli_epi16::<N>(a) }
-    }
-    #[inline(always)]
-    unsafe fn shl<const N: i32>(a: __m256i) -> __m256i {
-        // SAFETY: the caller's promise.
-        unsafe { _mm256_slli_epi16::<N>(a) }
-    }
-    #[inline(always)]
-    unsafe fn dot(w: [__m256i; ROWS], x: __m256i) -> __m128i {
-        // SAFETY: the caller's promise.
-        unsafe {
-            let halves = halves(w, x);
-            _mm_add_epi32(
-                _mm256_castsi256_si128(halves),
-                _mm256_extracti128_si256::<1>(halves),
-            )
-        }
-    }
-    #[inline(always)]
-    unsafe fn dot_scaled(
-        w: [__m256i; ROWS],
-        x: __m256i,
-        first: __m128i,
-        second: __m128i,
-    ) -> __m128i {
-        // SAFETY: the caller's promise.
-        unsafe {
-            let halves = _mm256_mullo_epi32(halves(w, x), _mm256_set_m128i(second, first));
-            _mm_add_epi32(
-                _mm256_castsi256_si128(halves),
-                _mm256_extracti128_si256::<1>(halves),
-            )
-        }
-    }
-    #[inline(always)]
-    unsafe fn i4(v: [i32; 4]) -> __m128i {
-        // SAFETY: the caller's promise.
-        unsafe { _mm_loadu_si128(v.as_ptr().cast()) }
-    }
-    #[inline(always)]
-    unsafe fn mul_i4(a: __m128i, b: __m128i) -> __m128i {
-        // SAFETY: the caller's promise.
-        unsafe { _mm_mullo_epi32(a, b) }
-    }
-    #[inline(always)]
-    unsafe fn f4(v: [f32; 4]) -> __m128 {
-        // SAFETY: the caller's promise.
-        unsafe { _mm_loadu_ps(v.as_ptr()) }
-    }
-    #[inline(always)]
-    unsafe fn f4_from_f16(v: [u16; 4]) -> __m128 {
-        // SAFETY: the caller's promise.
-        unsafe { _mm_cvtph_ps(_mm_loadl_epi64(v.as_ptr().cast())) }
-    }
-    #[inline(always)]
-    unsafe fn to_f4(v: __m128i) -> __m128 {
-        // SAFETY: the caller's promise.
-        unsafe { _mm_cvtepi32_ps(v) }
-    }
-    #[inline(always)]
-    unsafe fn mul_f4(a: __m128, b: __m128) -> __m128 {
-        // SAFETY: the caller's promise.
-        unsafe { _mm_mul_ps(a, b) }
-    }
-    #[inline(always)]
-    unsafe fn fma_f4(acc: __m128, a: __m128, b: __m128) -> __m128 {
-        // SAFETY: the caller's promise.
-        unsafe { _mm_fmadd_ps(a, b, acc) }
-    }
-    #[inline(always)]
-    unsafe fn array(v: __m128) -> [f32; 4] {
-        let mut out = [0.0; 4];
-        // SAFETY: the caller's promise; four floats are writable.
-        unsafe { _mm_storeu_ps(out.as_mut_ptr(), v) };
-        out
-    }
-    #[inline(always)]
-    unsafe fn bytes(v: __m256i) -> [[u8; 4]; 8] {
-        let mut out = [[0; 4]; 8];
-        // SAFETY: the caller's promise; 32 bytes are writable.
-        unsafe { _mm256_storeu_si256(out.as_mut_ptr().cast(), v) };
-        out
-    }
-}
 
 /// Products with block formats.
 #[target_feature(enable = "avx2,fma,f16c")]

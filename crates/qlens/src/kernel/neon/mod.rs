@@ -1,6 +1,7 @@
 //! Armv8-A Advanced SIMD, with and without the dot product instructions.
 
 mod eight_rows;
+mod four_rows;
 mod sdot;
 
 #[allow(clippy::wildcard_imports, reason = "fifty intrinsics")]
@@ -11,7 +12,6 @@ use super::{
     Quantized, QuantizedRows, RowLayout, float, float_operations,
     lanes::{LANES, Lanes},
     octet,
-    rows::{ROWS, Simd},
 };
 use crate::{quant::Matrix, workers::Columns};
 
@@ -271,195 +271,20 @@ fn shift_right_insert<const N: i32>(mut a: int8x16_t, b: int8x16_t) -> int8x16_t
     a
 }
 
+/// The lower `N` bits of each byte of `a`, then above them the lowest of `b`'s.
+#[inline(always)]
+fn shift_left_insert<const N: i32>(mut a: int8x16_t, b: int8x16_t) -> int8x16_t {
+    // SAFETY: registers only.
+    unsafe {
+        asm!("sli {a:v}.16b, {b:v}.16b, #{n}", a = inout(vreg) a, b = in(vreg) b, n = const N,
+            options(pure, nomem, nostack, preserves_flags));
+    }
+    a
+}
+
 /// 32 bytes in two registers; `SDOT` says whether the core has the dot product instructions.
 #[derive(Clone, Copy)]
 pub struct Bytes32<const SDOT: bool>;
-
-/// `acc[i] + w[4i..4i + 4] . x[4i..4i + 4]`.
-#[inline]
-#[target_feature(enable = "dotprod")]
-fn sdot(mut acc: int32x4_t, w: int8x16_t, x: int8x16_t) -> int32x4_t {
-    // SAFETY: registers only; the intrinsic is not stable yet.
-    unsafe {
-        asm!("sdot {a:v}.4s, {w:v}.16b, {x:v}.16b", a = inout(vreg) acc, w = in(vreg) w, x = in(vreg) x,
-            options(pure, nomem, nostack, preserves_flags));
-    }
-    acc
-}
-
-/// Sums of the 16 products of `w` and `x` in four lanes, added to `acc`.
-#[inline(always)]
-unsafe fn dot16<const SDOT: bool>(acc: int32x4_t, w: uint8x16_t, x: uint8x16_t) -> int32x4_t {
-    // SAFETY: SDOT is true only below an entry point that has dotprod. Otherwise: a pair of products
-    // is at most 128 * 127 * 2 = 32512, which 16 bits hold.
-    unsafe {
-        let (w, x) = (vreinterpretq_s8_u8(w), vreinterpretq_s8_u8(x));
-        if SDOT {
-            sdot(acc, w, x)
-        } else {
-            let low = vmull_s8(vget_low_s8(w), vget_low_s8(x));
-            vpadalq_s16(acc, vmlal_s8(low, vget_high_s8(w), vget_high_s8(x)))
-        }
-    }
-}
-
-// SAFETY: Advanced SIMD is there on every aarch64 target; the caller vouches for SDOT.
-unsafe impl<const SDOT: bool> Simd for Bytes32<SDOT> {
-    type Bytes = [uint8x16_t; 2];
-    type I4 = int32x4_t;
-    type F4 = float32x4_t;
-
-    #[inline(always)]
-    unsafe fn load(p: *const u8) -> Self::Bytes {
-        // SAFETY: 32 bytes at `p` are the caller's promise.
-        unsafe { [vld1q_u8(p), vld1q_u8(p.add(16))] }
-    }
-    #[inline(always)]
-    unsafe fn nibbles(p: *const u8) -> Self::Bytes {
-        // SAFETY: 16 bytes at `p` are the caller's promise.
-        unsafe {
-            let b = vld1q_u8(p);
-            [vandq_u8(b, vdupq_n_u8(0x0F)), vshrq_n_u8::<4>(b)]
-        }
-    }
-    #[inline(always)]
-    unsafe fn nibbles_signed(p: *const u8, high: u32) -> Self::Bytes {
-        // SAFETY: the caller's promise.
-        unsafe {
-            // Each byte looks at its own bit of the byte of `high` it got: all ones where that is clear.
-            let own = vreinterpretq_u8_u64(vdupq_n_u64(0x8040_2010_0804_0201));
-            let clear = vreinterpretq_u8_u32(vdupq_n_u32(!high));
-            let spread = |first: u8| vcombine_u8(vdup_n_u8(first), vdup_n_u8(first + 1));
-            let [first, second] =
-                [spread(0), spread(2)].map(|from| vtstq_u8(vqtbl1q_u8(clear, from), own));
-            // For a nibble, 16 less is the upper four bits set.
-            let pair = vld1q_u8(p);
-            [
-                vbslq_u8(vdupq_n_u8(0x0F), pair, first),
-                vreinterpretq_u8_s8(shift_right_insert::<4>(
-                    vreinterpretq_s8_u8(second),
-                    vreinterpretq_s8_u8(pair),
-                )),
-            ]
-        }
-    }
-    #[inline(always)]
-    unsafe fn splat(b: u8) -> Self::Bytes {
-        // SAFETY: the caller's promise.
-        [unsafe { vdupq_n_u8(b) }; 2]
-    }
-    #[inline(always)]
-    unsafe fn and(a: Self::Bytes, b: Self::Bytes) -> Self::Bytes {
-        // SAFETY: the caller's promise.
-        unsafe { [vandq_u8(a[0], b[0]), vandq_u8(a[1], b[1])] }
-    }
-    #[inline(always)]
-    unsafe fn or(a: Self::Bytes, b: Self::Bytes) -> Self::Bytes {
-        // SAFETY: the caller's promise.
-        unsafe { [vorrq_u8(a[0], b[0]), vorrq_u8(a[1], b[1])] }
-    }
-    #[inline(always)]
-    unsafe fn sub(a: Self::Bytes, b: Self::Bytes) -> Self::Bytes {
-        // SAFETY: the caller's promise.
-        unsafe { [vsubq_u8(a[0], b[0]), vsubq_u8(a[1], b[1])] }
-    }
-    #[inline(always)]
-    unsafe fn shr<const N: i32>(a: Self::Bytes) -> Self::Bytes {
-        // SAFETY: the caller's promise.
-        unsafe { [vshrq_n_u8::<N>(a[0]), vshrq_n_u8::<N>(a[1])] }
-    }
-    #[inline(always)]
-    unsafe fn shl<const N: i32>(a: Self::Bytes) -> Self::Bytes {
-        // SAFETY: the caller's promise.
-        unsafe { [vshlq_n_u8::<N>(a[0]), vshlq_n_u8::<N>(a[1])] }
-    }
-    #[inline(always)]
-    unsafe fn dot(w: [Self::Bytes; ROWS], x: Self::Bytes) -> int32x4_t {
-        // SAFETY: the caller's promise.
-        unsafe {
-            let zero = vdupq_n_s32(0);
-            let sum = |w: Self::Bytes| dot16::<SDOT>(dot16::<SDOT>(zero, w[0], x[0]), w[1], x[1]);
-            let (a, b) = (
-                vpaddq_s32(sum(w[0]), sum(w[1])),
-                vpaddq_s32(sum(w[2]), sum(w[3])),
-            );
-            vpaddq_s32(a, b)
-        }
-    }
-    #[inline(always)]
-    unsafe fn dot_scaled(
-        w: [Self::Bytes; ROWS],
-        x: Self::Bytes,
-        first: int32x4_t,
-        second: int32x4_t,
-    ) -> int32x4_t {
-        // SAFETY: the caller's promise.
-        unsafe {
-            let zero = vdupq_n_s32(0);
-            let sum = |w: Self::Bytes, half: usize| dot16::<SDOT>(zero, w[half], x[half]);
-            let four = |half: usize| {
-                vpaddq_s32(
-                    vpaddq_s32(sum(w[0], half), sum(w[1], half)),
-                    vpaddq_s32(sum(w[2], half), sum(w[3], half)),
-                )
-            };
-            let (a, b) = (four(0), four(1));
-            vmlaq_s32(vmulq_s32(a, first), b, second)
-        }
-    }
-    #[inline(always)]
-    unsafe fn i4(v: [i32; 4]) -> int32x4_t {
-        // SAFETY: the caller's promise.
-        unsafe { vld1q_s32(v.as_ptr()) }
-    }
-    #[inline(always)]
-    unsafe fn mul_i4(a: int32x4_t, b: int32x4_t) -> int32x4_t {
-        // SAFETY: the caller's promise.
-        unsafe { vmulq_s32(a, b) }
-    }
-    #[inline(always)]
-    unsafe fn f4(v: [f32; 4]) -> float32x4_t {
-        // SAFETY: the caller's promise.
-        unsafe { vld1q_f32(v.as_ptr()) }
-    }
-    #[inline(always)]
-    unsafe fn f4_from_f16(v: [u16; 4]) -> float32x4_t {
-        // SAFETY: the caller's promise.
-        unsafe { widen(vld1_u16(v.as_ptr())) }
-    }
-    #[inline(always)]
-    unsafe fn to_f4(v: int32x4_t) -> float32x4_t {
-        // SAFETY: the caller's promise.
-        unsafe { vcvtq_f32_s32(v) }
-    }
-    #[inline(always)]
-    unsafe fn mul_f4(a: float32x4_t, b: float32x4_t) -> float32x4_t {
-        // SAFETY: the caller's promise.
-        unsafe { vmulq_f32(a, b) }
-    }
-    #[inline(always)]
-    unsafe fn fma_f4(acc: float32x4_t, a: float32x4_t, b: float32x4_t) -> float32x4_t {
-        // SAFETY: the caller's promise.
-        unsafe { vfmaq_f32(acc, a, b) }
-    }
-    #[inline(always)]
-    unsafe fn array(v: float32x4_t) -> [f32; 4] {
-        let mut out = [0.0; 4];
-        // SAFETY: the caller's promise; four floats are writable.
-        unsafe { vst1q_f32(out.as_mut_ptr(), v) };
-        out
-    }
-    #[inline(always)]
-    unsafe fn bytes(v: Self::Bytes) -> [[u8; 4]; 8] {
-        let mut out = [[0; 4]; 8];
-        // SAFETY: the caller's promise; 32 bytes are writable.
-        unsafe {
-            vst1q_u8(out.as_mut_ptr().cast(), v[0]);
-            vst1q_u8(out[4..].as_mut_ptr().cast(), v[1]);
-        }
-        out
-    }
-}
 
 /// Products with block formats, on any Armv8-A core.
 #[target_feature(enable = "neon")]

@@ -18,7 +18,7 @@ use super::{
     QuantizedRows,
     activations::{QuantizedTile, TILE},
     panel::{self, PLAIN, Panel, SCALE_AND_MIN, TWO_SCALES},
-    rows::{self, RowBlocks, Simd},
+    rows::{RowBlocks, Simd},
 };
 use crate::{
     quant::{Format, Matrix, interleave::OCTET},
@@ -143,9 +143,7 @@ pub unsafe fn matmul<S: Octet + Simd>(
     matrix: &Matrix<'_>,
     x: &QuantizedRows<'_>,
     out: &mut Columns<'_>,
-) where
-    rows::HeadQ4K<S>: Copy,
-{
+) {
     let columns = out.columns();
     assert!(columns.start.is_multiple_of(OCTET) && columns.end <= matrix.rows());
     assert!(columns.end.is_multiple_of(OCTET) || columns.end == matrix.rows());
