@@ -1,0 +1,197 @@
+//! Reading what is new of the context, and writing what follows it.
+
+use super::{Error, Interrupt, Phase, Progress, Session, Watch};
+use crate::{model::Pass, sampler::Sampler};
+
+/// Why an answer ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Stop {
+    /// The model ended its turn.
+    EndOfTurn,
+    /// As many tokens as were asked for.
+    MaxTokens,
+    /// The context is full.
+    ContextFull,
+    /// [`Interrupt::Cancelled`].
+    Cancelled,
+    /// [`Interrupt::Deadline`].
+    Deadline,
+}
+
+impl Stop {
+    /// A word for it, as in reports: `end_of_turn`, `max_tokens`, …
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::EndOfTurn => "end_of_turn",
+            Self::MaxTokens => "max_tokens",
+            Self::ContextFull => "context_full",
+            Self::Cancelled => "cancelled",
+            Self::Deadline => "deadline",
+        }
+    }
+}
+
+/// Is shown a position and the logits, `[n_vocab]`, that follow it.
+pub type Visit<'v> = dyn FnMut(usize, &[f32]) + 'v;
+
+/// Something that the model said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Piece<'s> {
+    /// The token; `None` for what was left of a cut character when the answer ended.
+    pub token: Option<u32>,
+    /// What it adds to the text: whole characters, or nothing yet.
+    pub text: &'s str,
+}
+
+/// Tokens so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Stats {
+    /// Tokens of the context when generation began.
+    pub prompt_tokens: usize,
+    /// How many of them were already in the KV cache.
+    pub reused_tokens: usize,
+    /// Tokens generated since, the stop token left out.
+    pub generated_tokens: usize,
+}
+
+impl Session<'_, '_, '_> {
+    /// Reads what is new of the context, a batch at a time. [`next`](Self::next) does it by itself;
+    /// who wants to time it apart calls it first. An interrupt ends the answer before it began.
+    ///
+    /// # Errors
+    /// The context is empty.
+    pub fn prefill(&mut self, watch: &mut dyn Watch) -> Result<(), Error> {
+        self.evaluate(watch, None)
+    }
+
+    /// Reads what is new of the context and shows the logits, `[n_vocab]`, that follow each of its
+    /// tokens, by position.
+    ///
+    /// # Errors
+    /// The context is empty.
+    pub fn logits(&mut self, watch: &mut dyn Watch, visit: &mut Visit<'_>) -> Result<(), Error> {
+        self.evaluate(watch, Some(visit))
+    }
+
+    fn evaluate(
+        &mut self,
+        watch: &mut dyn Watch,
+        mut visit: Option<&mut Visit<'_>>,
+    ) -> Result<(), Error> {
+        if self.len == 0 {
+            return Err(Error::EmptyPrompt);
+        }
+        while self.evaluated < self.len {
+            let tokens = self.batch.min(self.len - self.evaluated);
+            let (position, end) = (self.evaluated, self.evaluated + tokens);
+            let pass = Pass {
+                config: self.model.config(),
+                weights: &self.weights,
+                compute: self.compute,
+                workers: self.workers,
+                tokens,
+                position,
+            };
+            let generated = self.stats.generated_tokens;
+            let at = if generated == 0 {
+                let (done, total) = (
+                    position - self.stats.reused_tokens,
+                    self.len - self.stats.reused_tokens,
+                );
+                Progress {
+                    phase: Phase::Prefill,
+                    done,
+                    total,
+                }
+            } else {
+                let room = self.tokens.len() - self.stats.prompt_tokens;
+                Progress {
+                    phase: Phase::Decode,
+                    done: generated,
+                    total: self.max_tokens.unwrap_or(room).min(room),
+                }
+            };
+            let s = &mut self.scratch;
+            let batch = &self.tokens[position..end];
+            if !pass.embed(s, batch) {
+                let (token, n_vocab) =
+                    (batch.iter().copied().max().unwrap_or(0), self.logits.len());
+                return Err(Error::TokenOutOfRange { token, n_vocab });
+            }
+            s.set_angles(tokens, position);
+            for il in 0..pass.config.n_layer {
+                if let Some(interrupt) = watch.check(at) {
+                    self.stop = Some(match interrupt {
+                        Interrupt::Cancelled => Stop::Cancelled,
+                        Interrupt::Deadline => Stop::Deadline,
+                    });
+                    return Ok(());
+                }
+                pass.layer(s, &mut self.cache, il);
+            }
+            if let Some(visit) = &mut visit {
+                for t in 0..tokens {
+                    pass.logits(s, t, self.logits);
+                    visit(position + t, self.logits);
+                }
+            } else if end == self.len {
+                pass.logits(s, tokens - 1, self.logits);
+            }
+            self.evaluated = end;
+        }
+        self.ready = true;
+        Ok(())
+    }
+
+    /// The next piece of the answer, or `None` when it has ended ([`stop_reason`](Self::stop_reason)).
+    ///
+    /// # Errors
+    /// The context is empty.
+    pub fn next(
+        &mut self,
+        sampler: &mut Sampler,
+        watch: &mut dyn Watch,
+    ) -> Result<Option<Piece<'_>>, Error> {
+        if self.stop.is_none()
+            && self
+                .max_tokens
+                .is_some_and(|most| self.stats.generated_tokens >= most)
+        {
+            self.stop = Some(Stop::MaxTokens);
+        }
+        // Nothing can follow the last token of a full context, so it is not read.
+        if self.stop.is_none() && self.len == self.tokens.len() {
+            self.stop = Some(Stop::ContextFull);
+        }
+        if self.stop.is_none() && !self.ready {
+            self.evaluate(watch, None)?;
+        }
+        if self.stop.is_none() {
+            let token = sampler.sample(self.logits, &self.tokens[..self.len], self.candidates);
+            // The logits were the sampler's to change.
+            self.ready = false;
+            if !self.tokenizer.is_end_of_turn(token) {
+                self.tokens[self.len] = token;
+                self.len += 1;
+                self.stats.generated_tokens += 1;
+                self.text.clear();
+                // A piece is at most as long as `text` (MAX_PIECE_BYTES), so nothing is lost.
+                let bytes = self.tokenizer.token_bytes(token);
+                let _ = self.utf8.push(bytes.into_iter().flatten(), &mut self.text);
+                return Ok(Some(Piece {
+                    token: Some(token),
+                    text: &self.text,
+                }));
+            }
+            self.stop = Some(Stop::EndOfTurn);
+        }
+        self.text.clear();
+        let _ = self.utf8.finish(&mut self.text);
+        Ok((!self.text.is_empty()).then_some(Piece {
+            token: None,
+            text: &self.text,
+        }))
+    }
+}

@@ -1,0 +1,161 @@
+//! What a session is fed: its context is rewritten from the first token that differs, and only that is
+//! read anew.
+
+use super::{Error, Session, Stats};
+use crate::{
+    chat::{self, Chat},
+    tokenizer::{Special, Tokenizer, Utf8Stream},
+};
+
+/// Writes tokens over the context; what differs from what stood there is no longer in the KV cache.
+struct Rewrite<'s, 'm, 'a> {
+    tokenizer: &'s Tokenizer<'m, 'a>,
+    encoder: &'s mut [u8],
+    tokens: &'s mut [u32],
+    evaluated: &'s mut usize,
+    /// Where the next token goes: past the end of the context, tokens are only counted.
+    at: usize,
+}
+
+impl Rewrite<'_, '_, '_> {
+    fn put(&mut self, id: u32) {
+        if let Some(place) = self.tokens.get_mut(self.at)
+            && *place != id
+        {
+            *place = id;
+            *self.evaluated = (*self.evaluated).min(self.at);
+        }
+        self.at += 1;
+    }
+
+    /// The file's own beginning of every text, where it asks for one.
+    fn begin(&mut self) {
+        if self.at == 0
+            && let Some(bos) = self.tokenizer.bos()
+        {
+            self.put(bos);
+        }
+    }
+
+    fn text(mut self, text: &str, special: Special) -> Result<Self, Error> {
+        self.begin();
+        let (tokenizer, encoder) = (self.tokenizer, core::mem::take(&mut self.encoder));
+        let encoded = tokenizer.encode(text, special, encoder, &mut |id| {
+            self.put(id);
+            Ok(())
+        });
+        self.encoder = encoder;
+        encoded.map(|_| self).map_err(Error::Encode)
+    }
+
+    fn joined(mut self, head: &str, tail: &str) -> Result<Self, Error> {
+        self.begin();
+        let (tokenizer, encoder) = (self.tokenizer, core::mem::take(&mut self.encoder));
+        let encoded = tokenizer.encode_joined(head, tail, encoder, &mut |id| {
+            self.put(id);
+            Ok(())
+        });
+        self.encoder = encoder;
+        encoded.map(|_| self).map_err(Error::Encode)
+    }
+}
+
+impl<'m, 'a> Session<'m, 'a, '_> {
+    /// Makes the context be exactly `chat`, ready for the assistant's turn.
+    ///
+    /// What the context already had in common with it stays in the KV cache. Without a system turn the
+    /// default of the model's own template applies.
+    ///
+    /// # Errors
+    /// [`Error::PromptTooLong`] or [`Error::Encode`]; the context is then empty.
+    /// [`Error::TooManyTurns`]; it is then as it was.
+    pub fn feed(&mut self, chat: &Chat<'_>) -> Result<(), Error> {
+        if chat.overflowed() {
+            return Err(Error::TooManyTurns);
+        }
+        let default_system = chat::default_system(self.model.gguf());
+        let context =
+            chat.pieces(default_system.as_deref())
+                .try_fold(self.rewrite(0), |context, piece| match piece {
+                    chat::Piece::Special(text) => context.text(text, Special::Parse),
+                    chat::Piece::Text { head, tail } => context.joined(head, tail),
+                });
+        let total = context.map(|context| context.at);
+        self.set_context(total)
+    }
+
+    /// Appends the tokens of `text` to the context.
+    ///
+    /// # Errors
+    /// [`Error::PromptTooLong`] or [`Error::Encode`]; the context is then empty.
+    pub fn feed_text(&mut self, text: &str, special: Special) -> Result<(), Error> {
+        let context = self.rewrite(self.len).text(text, special);
+        let total = context.map(|context| context.at);
+        self.set_context(total)
+    }
+
+    /// Appends `tokens` to the context.
+    ///
+    /// # Errors
+    /// [`Error::TokenOutOfRange`], or [`Error::PromptTooLong`]; the context is then as it was.
+    pub fn feed_tokens(&mut self, tokens: &[u32]) -> Result<(), Error> {
+        let n_vocab = self.logits.len();
+        if let Some(&token) = tokens.iter().find(|&&id| id as usize >= n_vocab) {
+            return Err(Error::TokenOutOfRange { token, n_vocab });
+        }
+        let (total, context) = (self.len + tokens.len(), self.tokens.len());
+        let Some(room) = self.tokens.get_mut(self.len..total) else {
+            return Err(Error::PromptTooLong {
+                tokens: total,
+                context,
+            });
+        };
+        room.copy_from_slice(tokens);
+        self.set_context(Ok(total))
+    }
+
+    /// Empties the context and forgets the last answer.
+    pub fn clear(&mut self) {
+        (self.len, self.evaluated) = (0, 0);
+        self.begin_answer();
+    }
+
+    /// Nothing is known yet of what follows the context.
+    fn begin_answer(&mut self) {
+        (self.ready, self.stop) = (false, None);
+        self.utf8 = Utf8Stream::default();
+        self.stats = Stats {
+            prompt_tokens: self.len,
+            reused_tokens: self.evaluated,
+            generated_tokens: 0,
+        };
+    }
+
+    /// Begins to write tokens at place `at` of the context.
+    fn rewrite(&mut self, at: usize) -> Rewrite<'_, 'm, 'a> {
+        Rewrite {
+            tokenizer: &self.tokenizer,
+            encoder: self.encoder,
+            tokens: self.tokens,
+            evaluated: &mut self.evaluated,
+            at,
+        }
+    }
+
+    /// Declares the first `len` tokens the context and begins a new answer. Without a length that
+    /// fits, what was written of a prompt is no context, and neither is what it was written over.
+    fn set_context(&mut self, len: Result<usize, Error>) -> Result<(), Error> {
+        let context = self.tokens.len();
+        let len = len.and_then(|tokens| {
+            (tokens <= context)
+                .then_some(tokens)
+                .ok_or(Error::PromptTooLong { tokens, context })
+        });
+        let len = len.inspect_err(|_| self.clear())?;
+        // The last token is read again even if it was read before, for the logits that follow it.
+        self.evaluated = self.evaluated.min(len.saturating_sub(1));
+        self.len = len;
+        self.begin_answer();
+        Ok(())
+    }
+}
