@@ -183,5 +183,6 @@ fn settings(asked: &mut fw_cfg::Settings, assistant: &mut Assistant) -> Settings
         context,
         batch: board::BATCH,
         max_tokens,
+        draft: board::DRAFT,
     }
 }

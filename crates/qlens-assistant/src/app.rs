@@ -234,6 +234,7 @@ where
             layout.arena,
         );
         session.set_max_tokens(Some(settings.max_tokens));
+        session.set_draft(settings.draft);
         let actions = self.assistant.on_ready();
         self.carry_out(actions);
         // With the log's time stamp, how long it took from reset: `cargo xtask bench` reads it.

@@ -32,6 +32,7 @@ const SETTINGS: Settings = Settings {
     context: Context::AtMost(256),
     batch: 16,
     max_tokens: 12,
+    draft: 3,
 };
 
 fn fixture() -> Vec<u8> {

@@ -16,6 +16,7 @@
 //! context = 2048
 //! batch = 32
 //! max_tokens = 256
+//! draft = 3                # 0: off
 //!
 //! [ram]                    # size: what the board is sold with; firmware measures
 //! start = 0x4000_0000
@@ -96,6 +97,8 @@ pub struct SessionDefaults {
     pub batch: usize,
     /// Most tokens of an answer.
     pub max_tokens: usize,
+    /// Most tokens of a draft; 0 for no drafts.
+    pub draft: usize,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]

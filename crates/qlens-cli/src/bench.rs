@@ -2,7 +2,11 @@
 //!
 //! Each phase is warmed up once, with a number of tokens that does not depend on the flags, and then
 //! repeated exactly as often as asked: so that the cost of a token is the difference between two runs
-//! of different lengths, divided by the difference of the lengths, in whatever is counted outside.
+//! of different lengths, divided by the difference of the lengths, in whatever is counted outside. A token
+//! is decoded without drafts, so that each costs the same; what drafts do to whole answers is measured with
+//! prompts of a file ([`answers`]).
+
+mod answers;
 
 use std::time::Duration;
 
@@ -14,7 +18,9 @@ use crate::failure::Failure;
 use crate::interrupt;
 use crate::model_file::ModelArg;
 use crate::output::Output;
-use crate::runtime::{Runtime, RuntimeArgs, Settings, peak_rss_bytes, timed, token_count};
+use crate::runtime::{
+    Runtime, RuntimeArgs, Settings, peak_rss_bytes, timed, token_count, usual_context,
+};
 use crate::watch::Supervisor;
 
 /// Tokens that each phase is warmed up with.
@@ -41,6 +47,8 @@ pub struct BenchArgs {
     #[arg(long, value_name = "N", value_parser = token_count())]
     ctx: Option<u32>,
     #[command(flatten)]
+    answers: answers::AnswerArgs,
+    #[command(flatten)]
     runtime: RuntimeArgs,
 }
 
@@ -49,6 +57,8 @@ pub struct BenchArgs {
 struct Report {
     prefill: Option<Measurement>,
     decode: Option<Measurement>,
+    /// One for each prompt of the file.
+    answers: Vec<answers::Measurement>,
     settings: BenchSettings,
 }
 
@@ -105,22 +115,27 @@ impl Measurement {
 /// Runs the verb.
 pub fn run(args: &BenchArgs) -> Result<(), Failure> {
     let (prompt, decode) = (args.prompt as usize, args.decode as usize);
-    if prompt == 0 && decode == 0 {
+    let prompts = args.answers.prompts()?;
+    if prompt == 0 && decode == 0 && prompts.is_empty() {
         return Err(Failure::usage(
             "there is nothing to measure with both -p 0 and -n 0",
         ));
     }
+    interrupt::listen();
+    let file = args.model.open()?;
+    let model = file.model()?;
     // A decoded token follows another one.
     let needed = prompt.max(decode + 1).max(WARM_UP + 1);
-    let context = args.ctx.map_or(needed, |tokens| tokens as usize);
+    let context = match args.ctx {
+        Some(tokens) => tokens as usize,
+        None if prompts.is_empty() => needed,
+        None => needed.max(usual_context(None, &model)),
+    };
     if context < needed {
         return Err(Failure::usage(format_args!(
             "-p {prompt} -n {decode} need a context of {needed} tokens or more (--ctx {needed})"
         )));
     }
-    interrupt::listen();
-    let file = args.model.open()?;
-    let model = file.model()?;
     let (bytes_per_token, n_vocab) = (model.bytes_per_token(), model.config().n_vocab);
     let mut runtime = Runtime::new(&file, model, &args.runtime, context)?;
     let (session, settings) = runtime.session()?;
@@ -131,6 +146,7 @@ pub fn run(args: &BenchArgs) -> Result<(), Failure> {
     let report = Report {
         prefill: bench.measure(prompt, args.repetitions, Bench::prefill)?,
         decode: bench.measure(decode, args.repetitions, Bench::decode)?,
+        answers: answers::measure(&mut bench.session, &prompts, args.answers.draft())?,
         settings: BenchSettings {
             model: file.path().display().to_string(),
             model_bytes: file.size(),
@@ -198,6 +214,7 @@ impl Bench<'_, '_> {
         let Self { session, tokens } = self;
         session.clear();
         session.set_max_tokens(None);
+        session.set_draft(0);
         session.feed_tokens(&tokens[..1]).map_err(Failure::new)?;
         let mut sampler = Sampler::greedy();
         let mut supervisor = Supervisor::new();
@@ -240,6 +257,9 @@ impl Report {
                     samples.len()
                 ))?;
             }
+        }
+        for answer in &self.answers {
+            answer.print(output)?;
         }
         let BenchSettings {
             model,

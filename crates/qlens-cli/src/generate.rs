@@ -14,7 +14,8 @@ use crate::interrupt;
 use crate::model_file::ModelArg;
 use crate::output::Output;
 use crate::runtime::{
-    Runtime, RuntimeArgs, Settings, peak_rss_bytes, rate, timed, token_count, usual_context,
+    DraftArgs, Runtime, RuntimeArgs, Settings, peak_rss_bytes, rate, timed, token_count,
+    usual_context,
 };
 use crate::sampling::SamplingArgs;
 use crate::watch::Supervisor;
@@ -51,6 +52,8 @@ pub struct GenerateArgs {
     #[command(flatten)]
     sampling: SamplingArgs,
     #[command(flatten)]
+    drafts: DraftArgs,
+    #[command(flatten)]
     runtime: RuntimeArgs,
 }
 
@@ -76,8 +79,8 @@ struct Stats {
     prefill_seconds: f64,
     prefill_tokens_per_second: Option<f64>,
     decode_seconds: f64,
-    /// Tokens that went through the model one by one. The first token of an answer follows from the
-    /// prompt and costs no such pass; the one that ended it is not in the answer and cost one.
+    /// Passes of the model after the prompt's. The first token of an answer follows from the prompt and costs no
+    /// such pass; the one that ended it is not in the answer and cost one. With drafts a pass may give several.
     decode_passes: usize,
     /// Of decoding alone.
     tokens_per_second: Option<f64>,
@@ -97,7 +100,9 @@ pub struct Answer {
     pub prefill_tokens: usize,
     /// Time for everything after the prompt.
     pub decode: Duration,
-    /// Tokens that went through the model one by one.
+    /// Tokens that followed from others of the answer, the one that ended it included.
+    decoded: usize,
+    /// Passes of the model that they took.
     pub decode_passes: usize,
 }
 
@@ -121,6 +126,7 @@ impl Answer {
             prefill,
             prefill_tokens: stats.prompt_tokens - stats.reused_tokens,
             decode: Duration::ZERO,
+            decoded: 0,
             decode_passes: 0,
         };
         let start = Instant::now();
@@ -136,15 +142,21 @@ impl Answer {
         }
         answer.decode = start.elapsed();
         answer.stop = session.stop_reason().unwrap_or(Stop::Cancelled);
-        // The limit is looked at before a token is read, all other ends after that.
-        let unread = usize::from(matches!(answer.stop, Stop::MaxTokens | Stop::Cancelled));
-        answer.decode_passes = answer.tokens.len().saturating_sub(unread);
+        // Only the end of a turn was a token beyond the answer's.
+        let chosen = answer.tokens.len() + usize::from(answer.stop == Stop::EndOfTurn);
+        answer.decoded = chosen.saturating_sub(1);
+        answer.decode_passes = session.stats().decode_passes;
         Ok(answer)
+    }
+
+    /// Tokens that a pass of the model gave, the prompt's left out; `None` where there was none.
+    pub fn tokens_per_pass(&self) -> Option<f64> {
+        (self.decode_passes > 0).then(|| self.decoded as f64 / self.decode_passes as f64)
     }
 
     /// Tokens a second of decoding alone.
     pub fn rate(&self) -> Option<f64> {
-        rate(self.decode_passes, self.decode)
+        rate(self.decoded, self.decode)
     }
 
     /// One line about it, for people.
@@ -174,6 +186,7 @@ pub fn run(args: &GenerateArgs, start: Instant) -> Result<(), Failure> {
     let mut runtime = Runtime::new(&file, model, &args.runtime, context)?;
     let (mut session, settings) = runtime.session()?;
     session.set_max_tokens(Some(args.max_tokens));
+    session.set_draft(args.drafts.draft);
     let load = start.elapsed();
 
     feed(&mut session, args)?;

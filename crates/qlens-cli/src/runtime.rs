@@ -8,7 +8,7 @@ use memmap2::MmapMut;
 use qlens::kernel::Kernel;
 use qlens::model::Model;
 use qlens::plan::{Limits, Plan};
-use qlens::session::Session;
+use qlens::session::{self, Session};
 use qlens::workers::{Threads, Workers as _};
 use serde::Serialize;
 
@@ -31,6 +31,15 @@ pub struct RuntimeArgs {
     /// Instruction set to compute with [default: the fastest of this processor]
     #[arg(long, value_name = "NAME", value_parser = kernel())]
     kernel: Option<Kernel>,
+}
+
+/// How far to guess ahead. It does not change the result.
+#[derive(clap::Args, Debug)]
+pub struct DraftArgs {
+    /// Most tokens to draft at a time where an answer repeats what stands before it; 0 is off. The answer is
+    /// the same
+    #[arg(long, value_name = "N", default_value_t = session::DRAFT)]
+    pub draft: usize,
 }
 
 /// A number of threads on the command line.

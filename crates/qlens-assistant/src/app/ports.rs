@@ -54,6 +54,8 @@ pub struct Settings {
     pub batch: usize,
     /// Most tokens of an answer.
     pub max_tokens: usize,
+    /// Most tokens to draft where an answer repeats what stands before it; 0 for none. The answer is the same.
+    pub draft: usize,
 }
 
 impl Settings {

@@ -9,7 +9,7 @@ use crate::memory::{MemoryMap, Usage};
 
 impl Board {
     /// Rust source of the board's constants: `NAME`, `MEMORY`, `CORES`, `STACK_BYTES`,
-    /// `EXCEPTION_STACK_BYTES`, `CONTEXT`, `BATCH`, `MAX_TOKENS`, and one a device in a module
+    /// `EXCEPTION_STACK_BYTES`, `CONTEXT`, `BATCH`, `MAX_TOKENS`, `DRAFT`, and one a device in a module
     /// `device`.
     pub fn constants(&self) -> String {
         let mut source = String::from("// Made from board.toml by the build script.\n");
@@ -70,6 +70,11 @@ impl Board {
                 "MAX_TOKENS",
                 "Most tokens of an answer when nobody says otherwise.",
                 session.map(|s| s.max_tokens),
+            ),
+            (
+                "DRAFT",
+                "Most tokens of a draft; 0 for no drafts.",
+                session.map(|s| s.draft),
             ),
         ] {
             if let Some(value) = value {

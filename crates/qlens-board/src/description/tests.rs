@@ -16,6 +16,7 @@ exception_stack = 0x1000
 context = 64
 batch = 8
 max_tokens = 16
+draft = 0
 [ram]
 start = 0x4000_0000
 size = 0x100_0000

@@ -13,7 +13,7 @@ use crate::generate::{Answer, refuse_prompt};
 use crate::interrupt;
 use crate::model_file::ModelArg;
 use crate::output::Output;
-use crate::runtime::{Runtime, RuntimeArgs, token_count, usual_context};
+use crate::runtime::{DraftArgs, Runtime, RuntimeArgs, token_count, usual_context};
 use crate::sampling::SamplingArgs;
 use conversation::Conversation;
 use prompt::Questions;
@@ -38,6 +38,8 @@ pub struct ChatArgs {
     #[command(flatten)]
     sampling: SamplingArgs,
     #[command(flatten)]
+    drafts: DraftArgs,
+    #[command(flatten)]
     runtime: RuntimeArgs,
 }
 
@@ -50,6 +52,7 @@ pub fn run(args: &ChatArgs) -> Result<(), Failure> {
     let mut runtime = Runtime::new(&file, model, &args.runtime, context)?;
     let (mut session, _) = runtime.session()?;
     session.set_max_tokens(args.max_tokens);
+    session.set_draft(args.drafts.draft);
 
     interrupt::listen_for_cancel();
     let mut questions = Questions::new()?;

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::support::{model, run};
+use crate::support::{folder, model, path_in, run};
 
 fn bench(more: &[&str]) -> Value {
     run(&[&["bench", &model(), "--json"], more].concat()).json()
@@ -102,4 +102,51 @@ fn a_context_that_is_too_short_is_refused() {
         bench(&["-n", "64", "-p", "0", "-r", "1", "--ctx", "65"])["settings"]["context"],
         65
     );
+}
+
+#[test]
+fn answers_to_prompts_of_a_file_are_counted_in_passes() {
+    let folder = folder();
+    let path = path_in(&folder, "prompts.toml");
+    let answers = |text: &str, more: &[&str]| {
+        std::fs::write(&path, text).unwrap();
+        run(&[
+            &[
+                "bench",
+                &model(),
+                "--json",
+                "-p",
+                "0",
+                "-n",
+                "0",
+                "--prompts",
+                &path,
+            ],
+            more,
+        ]
+        .concat())
+    };
+    let file =
+        "[[prompt]]\nname = \"echo\"\nmax_tokens = 80\ntext = \"hello, hello, hello, hello, \"";
+    let measured = |draft| answers(file, &["--draft", draft]).json()["answers"][0].clone();
+    let (plain, drafted) = (measured("0"), measured("3"));
+    assert_eq!(plain["name"], "echo");
+    assert_eq!(plain["tokens_per_pass"], 1.0);
+    assert_eq!(drafted["tokens"], plain["tokens"]);
+    assert!(drafted["decode_passes"].as_u64() <= plain["decode_passes"].as_u64());
+    let said = answers("prompt = 1", &[]).refused(1);
+    assert!(said.contains("prompts.toml: no file of prompts"), "{said}");
+    assert!(
+        answers(&file.replace("hello", &"hello ".repeat(600)), &[])
+            .refused(1)
+            .contains("--ctx")
+    );
+}
+
+#[test]
+fn the_prompts_that_come_along_are_read() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/prompts.toml");
+    let said = run(&["bench", &model(), "-p", "0", "-n", "0", "--prompts", path]).refused(1);
+    // Their texts are for a real vocabulary: the fixture's context is too short for them.
+    assert!(said.contains("--ctx"), "{said}");
 }

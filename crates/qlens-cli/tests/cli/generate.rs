@@ -202,6 +202,8 @@ fn the_stop_token_is_left_out() {
         "-n",
         "500",
         "--json",
+        "--draft",
+        "0",
     ])
     .json();
     assert_eq!(report["stop"], "end_of_turn");
@@ -212,6 +214,20 @@ fn the_stop_token_is_left_out() {
         report["stats"]["decode_passes"].as_u64().unwrap(),
         tokens.len() as u64
     );
+}
+
+#[test]
+fn drafts_change_the_passes_and_nothing_else() {
+    let answer = |draft| {
+        let text = "hello, hello, hello, hello, hello, ";
+        generate(&["--prompt", text, "-n", "60", "--draft", draft])
+    };
+    let (plain, drafted) = (answer("0"), answer("3"));
+    for key in ["prompt_tokens", "tokens", "text", "stop"] {
+        assert_eq!(drafted[key], plain[key], "{key}");
+    }
+    let passes = |report: &Value| report["stats"]["decode_passes"].as_u64().unwrap();
+    assert!(passes(&drafted) < passes(&plain));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Reading what is new of the context, and writing what follows it.
 
-use super::{Error, Interrupt, Phase, Progress, Session, Watch};
-use crate::{model::Pass, sampler::Sampler};
+use super::{Error, Interrupt, Phase, Progress, Session, Watch, draft};
+use crate::sampler::Sampler;
 
 /// Why an answer ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +17,15 @@ pub enum Stop {
     Cancelled,
     /// [`Interrupt::Deadline`].
     Deadline,
+}
+
+impl From<Interrupt> for Stop {
+    fn from(interrupt: Interrupt) -> Self {
+        match interrupt {
+            Interrupt::Cancelled => Self::Cancelled,
+            Interrupt::Deadline => Self::Deadline,
+        }
+    }
 }
 
 impl Stop {
@@ -54,6 +63,8 @@ pub struct Stats {
     pub reused_tokens: usize,
     /// Tokens generated since, the stop token left out.
     pub generated_tokens: usize,
+    /// Passes of the model since the first of them. Without drafts each gives one token.
+    pub decode_passes: usize,
 }
 
 impl Session<'_, '_, '_> {
@@ -72,6 +83,10 @@ impl Session<'_, '_, '_> {
     /// # Errors
     /// The context is empty.
     pub fn logits(&mut self, watch: &mut dyn Watch, visit: &mut Visit<'_>) -> Result<(), Error> {
+        if !self.ready {
+            // A last token that was read as a draft is new nevertheless.
+            self.evaluated = self.evaluated.min(self.len.saturating_sub(1));
+        }
         self.evaluate(watch, Some(visit))
     }
 
@@ -83,66 +98,111 @@ impl Session<'_, '_, '_> {
         if self.len == 0 {
             return Err(Error::EmptyPrompt);
         }
+        if self.ready {
+            return Ok(());
+        }
+        if self.evaluated >= self.len
+            && let Some(interrupt) = watch.check(self.progress())
+        {
+            self.stop = Some(interrupt.into());
+            return Ok(());
+        }
         while self.evaluated < self.len {
-            let tokens = self.batch.min(self.len - self.evaluated);
-            let (position, end) = (self.evaluated, self.evaluated + tokens);
-            let pass = Pass {
-                config: self.model.config(),
-                weights: &self.weights,
-                compute: self.compute,
-                workers: self.workers,
-                tokens,
-                position,
-            };
-            let generated = self.stats.generated_tokens;
-            let at = if generated == 0 {
-                let (done, total) = (
-                    position - self.stats.reused_tokens,
-                    self.len - self.stats.reused_tokens,
-                );
-                Progress {
-                    phase: Phase::Prefill,
-                    done,
-                    total,
-                }
+            let position = self.evaluated;
+            let end = self.len.min(position + self.batch);
+            let drafted = if visit.is_none() && end == self.len {
+                self.draft(end - position)
             } else {
-                let room = self.tokens.len() - self.stats.prompt_tokens;
-                Progress {
-                    phase: Phase::Decode,
-                    done: generated,
-                    total: self.max_tokens.unwrap_or(room).min(room),
-                }
+                0
             };
-            let s = &mut self.scratch;
-            let batch = &self.tokens[position..end];
-            if !pass.embed(s, batch) {
-                let (token, n_vocab) =
-                    (batch.iter().copied().max().unwrap_or(0), self.logits.len());
-                return Err(Error::TokenOutOfRange { token, n_vocab });
-            }
-            s.set_angles(tokens, position);
-            for il in 0..pass.config.n_layer {
-                if let Some(interrupt) = watch.check(at) {
-                    self.stop = Some(match interrupt {
-                        Interrupt::Cancelled => Stop::Cancelled,
-                        Interrupt::Deadline => Stop::Deadline,
-                    });
-                    return Ok(());
-                }
-                pass.layer(s, &mut self.cache, il);
+            let tokens = end + drafted - position;
+            if !self.pass(watch, tokens)? {
+                return Ok(());
             }
             if let Some(visit) = &mut visit {
-                for t in 0..tokens {
-                    pass.logits(s, t, self.logits);
-                    visit(position + t, self.logits);
+                for position in position..end {
+                    self.compute_logits(position);
+                    visit(position, self.logits);
                 }
-            } else if end == self.len {
-                pass.logits(s, tokens - 1, self.logits);
             }
-            self.evaluated = end;
+        }
+        if visit.is_none() {
+            self.compute_logits(self.len - 1);
         }
         self.ready = true;
         Ok(())
+    }
+
+    /// Writes a draft behind the context, for a pass over its last `tokens` and the draft; returns its
+    /// length. It reaches no further than the answer can.
+    fn draft(&mut self, tokens: usize) -> usize {
+        let generated = self.stats.generated_tokens;
+        if generated == 0 {
+            return 0;
+        }
+        let left = self
+            .max_tokens
+            .map_or(usize::MAX, |most| most.saturating_sub(generated));
+        let room = left.min(self.tokens.len() - self.len);
+        // The token that follows the last one drafted has to have a place, too.
+        let most = self
+            .most_drafted
+            .min(self.batch - tokens)
+            .min(room.saturating_sub(1));
+        let drafted = draft::write(self.tokens, self.len, most);
+        let draft = &self.tokens[self.len..][..drafted];
+        let is_end = |&token: &u32| self.tokenizer.is_end_of_turn(token);
+        draft.iter().position(is_end).unwrap_or(drafted)
+    }
+
+    /// Sends the `tokens` after those evaluated through the model; false if it was interrupted.
+    fn pass(&mut self, watch: &mut dyn Watch, tokens: usize) -> Result<bool, Error> {
+        let (position, at) = (self.evaluated, self.progress());
+        let pass = self.engine.pass(tokens, position);
+        let batch = &self.tokens[position..][..tokens];
+        let s = &mut self.scratch;
+        if !pass.embed(s, batch) {
+            let (token, n_vocab) = (batch.iter().copied().max().unwrap_or(0), self.logits.len());
+            return Err(Error::TokenOutOfRange { token, n_vocab });
+        }
+        s.set_angles(tokens, position);
+        for il in 0..pass.config.n_layer {
+            if let Some(interrupt) = watch.check(at) {
+                self.stop = Some(interrupt.into());
+                return Ok(false);
+            }
+            pass.layer(s, &mut self.cache, il);
+        }
+        (self.first_row, self.evaluated) = (position, position + tokens);
+        if at.phase == Phase::Decode {
+            self.stats.decode_passes += 1;
+        }
+        Ok(true)
+    }
+
+    /// The logits that follow `position`, which was in the last pass.
+    fn compute_logits(&mut self, position: usize) {
+        let row = position - self.first_row;
+        let pass = self.engine.pass(1, position);
+        pass.logits(&mut self.scratch, row, self.logits);
+    }
+
+    fn progress(&self) -> Progress {
+        let generated = self.stats.generated_tokens;
+        if generated == 0 {
+            Progress {
+                phase: Phase::Prefill,
+                done: self.evaluated - self.stats.reused_tokens,
+                total: self.len - self.stats.reused_tokens,
+            }
+        } else {
+            let room = self.tokens.len() - self.stats.prompt_tokens;
+            Progress {
+                phase: Phase::Decode,
+                done: generated,
+                total: self.max_tokens.unwrap_or(room).min(room),
+            }
+        }
     }
 
     /// The next piece of the answer, or `None` when it has ended ([`stop_reason`](Self::stop_reason)).
@@ -173,6 +233,10 @@ impl Session<'_, '_, '_> {
             // The logits were the sampler's to change.
             self.ready = false;
             if !self.tokenizer.is_end_of_turn(token) {
+                if self.tokens[self.len] != token {
+                    // What was drafted here, and all that followed it, did not come.
+                    self.evaluated = self.evaluated.min(self.len);
+                }
                 self.tokens[self.len] = token;
                 self.len += 1;
                 self.stats.generated_tokens += 1;

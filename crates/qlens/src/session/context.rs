@@ -73,7 +73,7 @@ impl<'m, 'a> Session<'m, 'a, '_> {
         if chat.overflowed() {
             return Err(Error::TooManyTurns);
         }
-        let default_system = chat::default_system(self.model.gguf());
+        let default_system = chat::default_system(self.engine.model.gguf());
         let context =
             chat.pieces(default_system.as_deref())
                 .try_fold(self.rewrite(0), |context, piece| match piece {
@@ -111,6 +111,7 @@ impl<'m, 'a> Session<'m, 'a, '_> {
             });
         };
         room.copy_from_slice(tokens);
+        self.evaluated = self.evaluated.min(self.len);
         self.set_context(Ok(total))
     }
 
@@ -128,6 +129,7 @@ impl<'m, 'a> Session<'m, 'a, '_> {
             prompt_tokens: self.len,
             reused_tokens: self.evaluated,
             generated_tokens: 0,
+            decode_passes: 0,
         };
     }
 

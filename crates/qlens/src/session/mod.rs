@@ -2,6 +2,7 @@
 
 mod answer;
 mod context;
+mod draft;
 mod error;
 mod watch;
 
@@ -15,40 +16,70 @@ use crate::{
     arena::Arena,
     cache::KvCache,
     kernel::{Compute, Kernel, Quantized},
-    model::{Model, Scratch, Weights},
+    model::{Model, Pass, Scratch, Weights},
     plan::Plan,
     quant::GROUP,
     tokenizer::{MAX_PIECE_BYTES, SCRATCH_BYTES, Tokenizer, Utf8Stream},
     workers::Workers,
 };
 
+/// How many tokens are drafted at most unless [`Session::set_draft`] says otherwise.
+///
+/// With the last token they make four, what the kernels multiply at a time.
+pub const DRAFT: usize = 3;
+
+/// What computes a pass, and does not change.
+struct Engine<'m, 'a, 'w> {
+    model: Model<'m>,
+    weights: Weights<'m, 'a>,
+    compute: Compute,
+    workers: &'w dyn Workers,
+}
+
+impl Engine<'_, '_, '_> {
+    /// Over `tokens` tokens from `position` on.
+    fn pass(&self, tokens: usize, position: usize) -> Pass<'_> {
+        Pass {
+            config: self.model.config(),
+            weights: &self.weights,
+            compute: self.compute,
+            workers: self.workers,
+            tokens,
+            position,
+        }
+    }
+}
+
 /// A conversation with a model.
 ///
 /// Its context is a list of tokens. [`feed`](Self::feed) and its relatives change the list;
-/// [`next`](Self::next) reads what is new of it and writes the token that follows.
+/// [`next`](Self::next) reads what is new of it and writes the token that follows. Where the answer seems to
+/// repeat what stands in the context, it reads a few of the tokens that would follow along with it, so that
+/// the next calls may find their work done ([`set_draft`](Self::set_draft)).
 pub struct Session<'m, 'a, 'w> {
-    model: Model<'m>,
-    weights: Weights<'m, 'a>,
+    engine: Engine<'m, 'a, 'w>,
     tokenizer: Tokenizer<'m, 'a>,
     /// Memory for encoding.
     encoder: &'a mut [u8],
-    compute: Compute,
-    workers: &'w dyn Workers,
     cache: KvCache<'a>,
     scratch: Scratch<'a>,
     batch: usize,
     logits: &'a mut [f32],
     candidates: &'a mut [u32],
-    /// The context; the first `len` are in use, the first `evaluated` in the KV cache.
+    /// The first `len` are the context, the first `evaluated` are in the KV cache. Those between `len` and
+    /// `evaluated`, if there are any, are what is left of a draft.
     tokens: &'a mut [u32],
     len: usize,
     evaluated: usize,
+    /// Position of the first of the rows that the last pass left in `scratch`.
+    first_row: usize,
     /// Whether `logits` are those that follow the whole context.
     ready: bool,
     utf8: Utf8Stream,
     /// Text of the last piece.
     text: String<MAX_PIECE_BYTES>,
     max_tokens: Option<usize>,
+    most_drafted: usize,
     stop: Option<Stop>,
     stats: Stats,
 }
@@ -115,12 +146,14 @@ impl<'m, 'a, 'w> Session<'m, 'a, 'w> {
         let layers = arena.take(s.layers).ok_or(too_small)?;
         let index = arena.take(s.tokenizer).ok_or(too_small)?;
         Ok(Self {
-            model: *model,
-            weights: Weights::locate(model, layers).map_err(Error::Model)?,
+            engine: Engine {
+                model: *model,
+                weights: Weights::locate(model, layers).map_err(Error::Model)?,
+                compute: Compute::new(Kernel::detect()).map_err(Error::Kernel)?,
+                workers,
+            },
             tokenizer: Tokenizer::new(model.gguf(), index).map_err(Error::Tokenizer)?,
             encoder: arena.take(SCRATCH_BYTES).ok_or(too_small)?,
-            compute: Compute::new(Kernel::detect()).map_err(Error::Kernel)?,
-            workers,
             cache: KvCache::new(config, s.context, keys, values),
             scratch,
             batch: s.batch,
@@ -129,10 +162,12 @@ impl<'m, 'a, 'w> Session<'m, 'a, 'w> {
             tokens: arena.take(s.context).ok_or(too_small)?,
             len: 0,
             evaluated: 0,
+            first_row: 0,
             ready: false,
             utf8: Utf8Stream::default(),
             text: String::new(),
             max_tokens: None,
+            most_drafted: DRAFT,
             stop: None,
             stats: Stats::default(),
         })
@@ -143,13 +178,13 @@ impl<'m, 'a, 'w> Session<'m, 'a, 'w> {
     /// # Errors
     /// This processor cannot run it.
     pub fn with_kernel(mut self, kernel: Kernel) -> Result<Self, Error> {
-        self.compute = Compute::new(kernel).map_err(Error::Kernel)?;
+        self.engine.compute = Compute::new(kernel).map_err(Error::Kernel)?;
         Ok(self)
     }
 
     /// The kernel in use.
     pub fn kernel(&self) -> Kernel {
-        self.compute.kernel()
+        self.engine.compute.kernel()
     }
 
     /// The model's tokenizer.
@@ -160,6 +195,16 @@ impl<'m, 'a, 'w> Session<'m, 'a, 'w> {
     /// Ends answers after this many tokens; `None` is no limit but the context's.
     pub fn set_max_tokens(&mut self, most: Option<usize>) {
         self.max_tokens = most;
+    }
+
+    /// Drafts at most `most` tokens at a time, and at most a batch less one; 0 is off. What comes out is the
+    /// same: a drafted token counts only if the sampler chooses it, from the same logits.
+    ///
+    /// It pays where answers repeat what is in the context ([`Stats::decode_passes`] tells how much), and most
+    /// where memory is what a core waits for: the weights of the layers are read once a pass. Drafts of up to
+    /// [`DRAFT`] tokens cost as many products as those of 1.
+    pub fn set_draft(&mut self, most: usize) {
+        self.most_drafted = most;
     }
 
     /// The whole context: prompt and answer.

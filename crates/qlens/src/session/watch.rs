@@ -34,7 +34,8 @@ pub enum Interrupt {
 
 /// Watches a session at work. The runtime has no clock and no buttons; who has them implements this.
 pub trait Watch {
-    /// Asked before each layer of each batch and each token; an answer breaks the work off.
+    /// Asked before each layer of each batch and each token, and once where a token was read before, as part
+    /// of a draft; an answer breaks the work off.
     ///
     /// What was computed up to the last whole batch stays and is not computed again.
     fn check(&mut self, at: Progress) -> Option<Interrupt>;

@@ -113,6 +113,8 @@ impl Run {
 /// Decodes as many tokens as there are in `instead`: each goes through the model, and the next is chosen.
 fn decode(session: &mut Session<'_, '_, '_>, instead: &[u32]) -> Result<(), session::Error> {
     let mut sampler = Sampler::greedy();
+    // Each token is to cost the same.
+    session.set_draft(0);
     for token in instead {
         let piece = session.next(&mut sampler, &mut ())?;
         // Where the model would end its turn, something else is put in its mouth.
