@@ -25,6 +25,9 @@ pub struct RuntimeArgs {
     /// Threads to compute with [default: one a core]
     #[arg(long, value_name = "N", value_parser = thread_count())]
     threads: Option<u32>,
+    /// Threads to read prompts with, where many tokens go through the model at once [default: as --threads]
+    #[arg(long, value_name = "N", value_parser = thread_count())]
+    threads_batch: Option<u32>,
     /// Prompt tokens that go through the model at once
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = token_count())]
     batch: u32,
@@ -74,6 +77,8 @@ pub struct Settings {
     pub batch: usize,
     /// Threads that compute, the main one included.
     pub threads: usize,
+    /// The same for prompts.
+    pub threads_batch: usize,
     /// Name of the instruction set.
     pub kernel: &'static str,
 }
@@ -85,6 +90,8 @@ pub struct Runtime<'m> {
     plan: Plan,
     arena: MmapMut,
     workers: Threads,
+    /// Those for prompts, if they are others.
+    prefill_workers: Option<Threads>,
     kernel: Kernel,
 }
 
@@ -110,12 +117,15 @@ impl<'m> Runtime<'m> {
             ))
         })?;
         file.read_ahead();
+        let count = threads(args.threads);
+        let batch_count = args.threads_batch.map_or(count, |threads| threads as usize);
         Ok(Self {
             file,
             model,
             plan,
             arena,
-            workers: Threads::new(threads(args.threads)),
+            workers: Threads::new(count),
+            prefill_workers: (batch_count != count).then(|| Threads::new(batch_count)),
             kernel: args.kernel.unwrap_or_else(Kernel::detect),
         })
     }
@@ -123,19 +133,19 @@ impl<'m> Runtime<'m> {
     /// The session, and what it was set up with.
     pub fn session(&mut self) -> Result<(Session<'m, '_, '_>, Settings), Failure> {
         let limits = self.plan.limits();
+        let prefill_workers = self.prefill_workers.as_ref().unwrap_or(&self.workers);
         let settings = Settings {
             arena_bytes: self.plan.total(),
             context: limits.context,
             batch: limits.batch,
             threads: self.workers.count(),
+            threads_batch: prefill_workers.count(),
             kernel: self.kernel.name(),
         };
         let session = Session::new(&self.model, &self.plan, &mut self.arena, &self.workers);
         let session = session.map_err(|error| self.file.refuse(error))?;
-        Ok((
-            session.with_kernel(self.kernel).map_err(Failure::new)?,
-            settings,
-        ))
+        let session = session.with_kernel(self.kernel).map_err(Failure::new)?;
+        Ok((session.with_prefill_workers(prefill_workers), settings))
     }
 }
 

@@ -2,13 +2,15 @@
 
 mod support;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use qlens::{
     model::Model,
     plan::{self, Limits, Plan},
     sampler::Sampler,
     session::{Error, Interrupt, Phase, Progress, Session, Stop},
     tokenizer::Special,
-    workers::Inline,
+    workers::{Inline, Workers},
 };
 use support::{Aligned, Setup, all_logits, with_session};
 
@@ -298,4 +300,48 @@ fn wrong_prompts_are_refused_and_nothing_else_is_lost() {
             assert_eq!(generate(&mut s, 3).len(), 3);
         },
     );
+}
+
+/// Counts jobs, each of which all cores meet at the end of.
+#[derive(Default)]
+struct Counting(AtomicUsize);
+
+// SAFETY: `Inline`'s.
+unsafe impl Workers for Counting {
+    fn count(&self) -> usize {
+        1
+    }
+
+    fn run(&self, tasks: usize, task: &(dyn Fn(usize) + Sync)) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Inline.run(tasks, task);
+    }
+}
+
+#[test]
+fn a_pass_has_five_jobs_a_layer_and_prompts_have_workers_of_their_own() {
+    let bytes = Aligned::read(MODEL);
+    let n_layer = Model::parse(&bytes).unwrap().config().n_layer;
+    let (decode, prefill) = (Counting::default(), Counting::default());
+    let jobs = || {
+        (
+            prefill.0.swap(0, Ordering::Relaxed),
+            decode.0.swap(0, Ordering::Relaxed),
+        )
+    };
+    let expected = with_session(&bytes, Setup::default(), &Inline, |mut s| {
+        s.feed_tokens(&[1, 2, 3]).unwrap();
+        generate(&mut s, 5)
+    });
+    with_session(&bytes, Setup::default(), &decode, |session| {
+        let mut s = session.with_prefill_workers(&prefill);
+        s.set_draft(0);
+        s.feed_tokens(&[1, 2, 3]).unwrap();
+        s.prefill(&mut ()).unwrap();
+        // Queries, keys and values; attention; its output; gate and up; down. Then the output matrix.
+        assert_eq!(jobs(), (5 * n_layer + 1, 0));
+        // The first token follows from the prompt.
+        assert_eq!(generate(&mut s, 5), expected);
+        assert_eq!(jobs(), (0, 4 * (5 * n_layer + 1)));
+    });
 }

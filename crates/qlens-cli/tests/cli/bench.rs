@@ -19,6 +19,8 @@ fn json_has_both_phases_and_the_settings() {
         "4",
         "--threads",
         "2",
+        "--threads-batch",
+        "3",
         "--batch",
         "16",
         "--kernel",
@@ -38,6 +40,7 @@ fn json_has_both_phases_and_the_settings() {
     }
     let settings = &report["settings"];
     assert_eq!(settings["threads"], 2);
+    assert_eq!(settings["threads_batch"], 3);
     assert_eq!(settings["batch"], 16);
     assert_eq!(settings["kernel"], "scalar");
     assert_eq!(settings["context"], 40);

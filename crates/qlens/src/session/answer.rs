@@ -158,7 +158,7 @@ impl Session<'_, '_, '_> {
     /// Sends the `tokens` after those evaluated through the model; false if it was interrupted.
     fn pass(&mut self, watch: &mut dyn Watch, tokens: usize) -> Result<bool, Error> {
         let (position, at) = (self.evaluated, self.progress());
-        let pass = self.engine.pass(tokens, position);
+        let pass = self.engine.pass(at.phase, tokens, position);
         let batch = &self.tokens[position..][..tokens];
         let s = &mut self.scratch;
         if !pass.embed(s, batch) {
@@ -183,7 +183,7 @@ impl Session<'_, '_, '_> {
     /// The logits that follow `position`, which was in the last pass.
     fn compute_logits(&mut self, position: usize) {
         let row = position - self.first_row;
-        let pass = self.engine.pass(1, position);
+        let pass = self.engine.pass(self.progress().phase, 1, position);
         pass.logits(&mut self.scratch, row, self.logits);
     }
 

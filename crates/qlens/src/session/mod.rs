@@ -33,17 +33,21 @@ struct Engine<'m, 'a, 'w> {
     model: Model<'m>,
     weights: Weights<'m, 'a>,
     compute: Compute,
-    workers: &'w dyn Workers,
+    prefill_workers: &'w dyn Workers,
+    decode_workers: &'w dyn Workers,
 }
 
 impl Engine<'_, '_, '_> {
     /// Over `tokens` tokens from `position` on.
-    fn pass(&self, tokens: usize, position: usize) -> Pass<'_> {
+    fn pass(&self, phase: Phase, tokens: usize, position: usize) -> Pass<'_> {
         Pass {
             config: self.model.config(),
             weights: &self.weights,
             compute: self.compute,
-            workers: self.workers,
+            workers: match phase {
+                Phase::Prefill => self.prefill_workers,
+                Phase::Decode => self.decode_workers,
+            },
             tokens,
             position,
         }
@@ -150,7 +154,8 @@ impl<'m, 'a, 'w> Session<'m, 'a, 'w> {
                 model: *model,
                 weights: Weights::locate(model, layers).map_err(Error::Model)?,
                 compute: Compute::new(Kernel::detect()).map_err(Error::Kernel)?,
-                workers,
+                prefill_workers: workers,
+                decode_workers: workers,
             },
             tokenizer: Tokenizer::new(model.gguf(), index).map_err(Error::Tokenizer)?,
             encoder: arena.take(SCRATCH_BYTES).ok_or(too_small)?,
@@ -180,6 +185,17 @@ impl<'m, 'a, 'w> Session<'m, 'a, 'w> {
     pub fn with_kernel(mut self, kernel: Kernel) -> Result<Self, Error> {
         self.engine.compute = Compute::new(kernel).map_err(Error::Kernel)?;
         Ok(self)
+    }
+
+    /// Reads prompts with `workers`, and writes answers with those that the session was made with. The results
+    /// are the same.
+    ///
+    /// Prompts keep every core busy with arithmetic; an answer waits for memory, which fewer cores may use up,
+    /// for less energy. Helpers of the one sleep while the others work.
+    #[must_use]
+    pub fn with_prefill_workers(mut self, workers: &'w dyn Workers) -> Self {
+        self.engine.prefill_workers = workers;
+        self
     }
 
     /// The kernel in use.

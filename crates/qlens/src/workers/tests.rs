@@ -62,8 +62,82 @@ fn heads_have_their_own_scratch() {
 
 #[cfg(feature = "std")]
 mod threads {
-    use super::super::Threads;
+    use super::super::{Park, Pool, Threads};
     use super::*;
+
+    #[test]
+    fn a_slow_core_takes_fewer_tasks() {
+        // Two of three cores never get past their first task until all others are done: the third one does
+        // all the rest.
+        const TASKS: usize = 50;
+        let threads = Threads::new(3);
+        let (slow, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let by_core = std::sync::Mutex::new(std::collections::HashMap::new());
+        threads.run(TASKS, &|_| {
+            let core = std::thread::current().id();
+            *by_core.lock().unwrap().entry(core).or_insert(0) += 1;
+            if slow.fetch_add(1, Ordering::SeqCst) < 2 {
+                while done.load(Ordering::SeqCst) < TASKS - 2 {
+                    std::thread::yield_now();
+                }
+            } else {
+                done.fetch_add(1, Ordering::SeqCst);
+            }
+        });
+        let mut counts: Vec<usize> = by_core.into_inner().unwrap().into_values().collect();
+        counts.sort_unstable();
+        assert_eq!(counts, [1, 1, TASKS - 2]);
+    }
+
+    /// Counts sleeps and wake-ups.
+    #[derive(Debug, Default)]
+    struct Counting {
+        helper: std::sync::OnceLock<std::thread::Thread>,
+        parked: AtomicUsize,
+        woken: AtomicUsize,
+    }
+
+    impl Park for Counting {
+        fn park(&self, _: usize) {
+            self.parked.fetch_add(1, Ordering::SeqCst);
+            std::thread::park();
+        }
+
+        fn wake_all(&self) {
+            self.woken.fetch_add(1, Ordering::SeqCst);
+            self.helper.get().unwrap().unpark();
+        }
+    }
+
+    #[test]
+    fn an_idle_helper_sleeps_and_only_a_sleeping_one_is_woken() {
+        let pool = Pool::new(Counting::default());
+        let until = |condition: &dyn Fn() -> bool| {
+            while !condition() {
+                std::thread::yield_now();
+            }
+        };
+        std::thread::scope(|scope| {
+            let helper = scope.spawn(|| pool.serve(1));
+            pool.park().helper.set(helper.thread().clone()).unwrap();
+            until(&|| pool.park().parked.load(Ordering::SeqCst) > 0);
+            assert_eq!(pool.park().woken.load(Ordering::SeqCst), 0);
+            let parked = pool.park().parked.load(Ordering::SeqCst);
+            // The helper is woken for this job, and busy until the caller has seen that it was.
+            let helped = AtomicUsize::new(0);
+            let caller = std::thread::current().id();
+            pool.run(2, &|_| {
+                if std::thread::current().id() == caller {
+                    until(&|| helped.load(Ordering::SeqCst) > 0);
+                } else {
+                    helped.fetch_add(1, Ordering::SeqCst);
+                }
+            });
+            assert_eq!(pool.park().woken.load(Ordering::SeqCst), 1);
+            until(&|| pool.park().parked.load(Ordering::SeqCst) > parked);
+            pool.close();
+        });
+    }
 
     #[test]
     fn threads_run_every_task_once() {
