@@ -4,6 +4,7 @@
 use core::cell::RefCell;
 
 use embedded_graphics::geometry::Size;
+use qlens::KvType;
 use qlens::workers::{Park, Pool, Workers};
 use qlens_assistant::Assistant;
 use qlens_assistant::app::{App, Context, Memory, Ports, Settings};
@@ -184,5 +185,7 @@ fn settings(asked: &mut fw_cfg::Settings, assistant: &mut Assistant) -> Settings
         batch: board::BATCH,
         max_tokens,
         draft: board::DRAFT,
+        // A name of board.toml is one of these: `qlens plan` is tested to take each.
+        kv: KvType::from_name(board::KV).unwrap_or_default(),
     }
 }

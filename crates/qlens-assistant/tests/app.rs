@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use embedded_graphics::geometry::Size;
 use embedded_io::{ErrorType, Write};
+use qlens::KvType;
 use qlens::chat::Chat;
 use qlens::model::Model;
 use qlens::plan::{Limits, Plan};
@@ -33,6 +34,7 @@ const SETTINGS: Settings = Settings {
     batch: 16,
     max_tokens: 12,
     draft: 3,
+    kv: KvType::F16,
 };
 
 fn fixture() -> Vec<u8> {

@@ -17,6 +17,7 @@
 //! batch = 32
 //! max_tokens = 256
 //! draft = 3                # 0: off
+//! kv = "f16"               # or "q8_0"; may be left out
 //!
 //! [ram]                    # size: what the board is sold with; firmware measures
 //! start = 0x4000_0000
@@ -99,6 +100,31 @@ pub struct SessionDefaults {
     pub max_tokens: usize,
     /// Most tokens of a draft; 0 for no drafts.
     pub draft: usize,
+    /// How keys and values of the context are stored.
+    #[serde(default)]
+    pub kv: KvCache,
+}
+
+/// Types of the KV cache.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KvCache {
+    /// Half precision.
+    #[default]
+    F16,
+    /// Int8 with a scale for each 32.
+    #[serde(rename = "q8_0")]
+    Q8_0,
+}
+
+impl KvCache {
+    /// Its name, as in the file.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::F16 => "f16",
+            Self::Q8_0 => "q8_0",
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]

@@ -269,12 +269,13 @@ impl Report {
             ..
         } = &self.settings;
         output.line(format_args!(
-            "{model}: kernel {}, {} threads, batch {}, context {}, {bytes_per_token} bytes of weights a decoded token, \
+            "{model}: kernel {}, {} threads, batch {}, context {}, KV cache {}, {bytes_per_token} bytes of weights a decoded token, \
              peak memory {} bytes",
             runtime.kernel,
             runtime.threads,
             runtime.batch,
             runtime.context,
+            runtime.kv,
             peak_rss_bytes.unwrap_or_default(),
         ))
     }

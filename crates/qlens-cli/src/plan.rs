@@ -1,5 +1,6 @@
 //! `qlens plan`: does this model fit this board, before anything is flashed.
 
+use qlens::KvType;
 use qlens::model::Config;
 use qlens::plan::{Limits, Plan, Section};
 use qlens_board::Usage;
@@ -10,7 +11,7 @@ use crate::boards;
 use crate::failure::Failure;
 use crate::model_file::ModelArg;
 use crate::output::Output;
-use crate::runtime::token_count;
+use crate::runtime::{kv_type, token_count};
 
 /// Show the memory that a model needs against the memory that a board has
 ///
@@ -28,6 +29,9 @@ pub struct PlanArgs {
     /// Prompt tokens that go through the model at once [default: what the board states]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     batch: Option<u32>,
+    /// Type of the KV cache [default: what the board states]
+    #[arg(long, value_name = "TYPE", value_parser = kv_type())]
+    kv: Option<KvType>,
     /// Print one line of JSON
     #[arg(long)]
     json: bool,
@@ -83,7 +87,8 @@ pub fn run(args: &PlanArgs) -> Result<(), Failure> {
         .map_or_else(Limits::default, |session| Limits {
             context: session.context,
             batch: session.batch,
-            ..Limits::default()
+            // The names are the same, which a test sees to.
+            kv: KvType::from_name(session.kv.name()).unwrap_or_default(),
         });
     let limits = Limits {
         context: args
@@ -92,7 +97,7 @@ pub fn run(args: &PlanArgs) -> Result<(), Failure> {
                 tokens as usize
             }),
         batch: args.batch.map_or(usual.batch, |tokens| tokens as usize),
-        ..usual
+        kv: args.kv.unwrap_or(usual.kv),
     };
     let plan = Plan::new(config, &limits).map_err(|error| file.refuse(error))?;
     let placed = board.memory().place(file.size(), plan.total() as u64);
@@ -103,7 +108,7 @@ pub fn run(args: &PlanArgs) -> Result<(), Failure> {
         ram_bytes: board.memory().ram.size,
         context: plan.limits().context,
         batch: plan.limits().batch,
-        kv: "f16",
+        kv: plan.limits().kv.name(),
         sections: plan
             .sections()
             .iter()
@@ -191,8 +196,8 @@ impl Report<'_> {
 
     fn print(&self, output: &mut Output) -> Result<(), Failure> {
         output.line(format_args!(
-            "{} on {}, context {}, batch {}",
-            self.model, self.board, self.context, self.batch
+            "{} on {}, context {}, batch {}, KV cache {}",
+            self.model, self.board, self.context, self.batch, self.kv
         ))?;
         for section in &self.sections {
             output.line(format_args!(

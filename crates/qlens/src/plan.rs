@@ -6,7 +6,7 @@
 use core::fmt;
 
 use crate::{
-    cache::{KvCache, KvType},
+    cache::{KvCache, KvType, query_scratch},
     kernel::{HEADS, TILE},
     model::{Config, Layer},
     quant::GROUP,
@@ -58,6 +58,13 @@ pub enum Error {
     },
     /// A batch of no tokens.
     Batch,
+    /// A KV cache of a type that heads of this size cannot be stored in.
+    Kv {
+        /// The type asked for.
+        kv: KvType,
+        /// Values of one head's key.
+        head_dim: usize,
+    },
     /// More bytes than an address can count.
     TooLarge,
 }
@@ -72,6 +79,12 @@ impl fmt::Display for Error {
                 )
             }
             Self::Batch => f.write_str("a batch of 0 tokens is not possible: it takes 1 or more"),
+            Self::Kv { kv, head_dim } => write!(
+                f,
+                "a KV cache of type {kv} takes heads of a multiple of {GROUP} values and those of this model \
+                 have {head_dim}: use type {}",
+                KvType::F16
+            ),
             Self::TooLarge => f.write_str("this context takes more memory than can be addressed"),
         }
     }
@@ -79,7 +92,7 @@ impl fmt::Display for Error {
 
 impl core::error::Error for Error {}
 
-/// Elements of each array in the arena.
+/// Elements of each array in the arena; the KV cache's are bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Sizes {
     pub batch: usize,
@@ -126,6 +139,8 @@ impl Plan {
         if batch == 0 {
             return Err(Error::Batch);
         }
+        let (kv, head_dim) = (limits.kv, config.head_dim);
+        let row_bytes = kv.row_bytes(head_dim).ok_or(Error::Kv { kv, head_dim })?;
         let times = |a: usize, b: usize| a.checked_mul(b).ok_or(Error::TooLarge);
         let widest = config
             .n_embd
@@ -136,7 +151,7 @@ impl Plan {
             batch,
             layers: config.n_layer,
             tokenizer: config.tokenizer_bytes,
-            kv: KvCache::elements(config, context).ok_or(Error::TooLarge)?,
+            kv: KvCache::bytes(config, kv, context, row_bytes).ok_or(Error::TooLarge)?,
             embd: times(batch, config.n_embd)?,
             q: times(batch, config.q_width())?,
             kv_rows: times(batch, config.kv_width())?,
@@ -152,8 +167,10 @@ impl Plan {
             frequencies: config.n_rot / 2,
             // Attention takes up to four of the heads that share keys and values at a time.
             scores: times(
-                config.n_head_kv * (config.n_head / config.n_head_kv).next_multiple_of(HEADS),
-                context,
+                config.n_head_kv * (config.n_head / config.n_head_kv).div_ceil(HEADS),
+                times(HEADS, context)?
+                    .checked_add(query_scratch(kv, head_dim, HEADS))
+                    .ok_or(Error::TooLarge)?,
             )?,
             vocab: config.n_vocab,
             context,
@@ -162,7 +179,7 @@ impl Plan {
         let f32s = |counts: &[usize]| section(counts, size_of::<f32>());
         let groups = s.quantized / GROUP;
         let sections = [
-            ("kv cache", section(&[s.kv, s.kv], 2)),
+            ("kv cache", section(&[s.kv, s.kv], 1)),
             (
                 "activations",
                 f32s(&[s.embd, s.embd, s.q, s.q, s.kv_rows, s.kv_rows, s.ff, s.ff]),

@@ -3,6 +3,7 @@
 mod support;
 
 use qlens::{
+    KvType,
     gguf::Gguf,
     kernel::Kernel,
     pack,
@@ -100,6 +101,30 @@ fn outliers_cost_less_than_a_tenth_of_what_they_cost_with_one_scale_for_256() {
 }
 
 #[test]
+fn a_q8_0_cache_costs_little_accuracy() {
+    for (file, golden) in golden() {
+        let model = Aligned::read(&file);
+        let logits = |kv, tokens: &[u32]| {
+            let setup = Setup {
+                kv,
+                ..Setup::default()
+            };
+            with_session(&model, setup, &Inline, |mut session| {
+                let n_vocab = session.tokenizer().n_vocab();
+                (all_logits(&mut session, tokens), n_vocab)
+            })
+        };
+        for (i, case) in golden.cases.iter().enumerate() {
+            let (exact, n_vocab) = logits(KvType::F16, &case.tokens);
+            let (found, _) = logits(KvType::Q8_0, &case.tokens);
+            let kl = mean_kl(&exact, &found, n_vocab);
+            // A cache that was not quantized at all would be no different.
+            assert!(kl > 0.0 && kl < 5e-4, "{file} case {i}: mean KL {kl:.2e}");
+        }
+    }
+}
+
+#[test]
 fn greedy_continuations_are_the_references() {
     for (file, golden) in golden() {
         let model = Aligned::read(&file);
@@ -143,12 +168,18 @@ fn interleaved(model: &[u8]) -> Aligned {
 }
 
 /// 64-bit FNV-1a of the logits of each file's longest case: the same on every machine.
-const FINGERPRINTS: [(&str, u64); 5] = [
-    ("qwen2-f16.gguf", 0xf4b3_c70c_2f60_53d6),
-    ("qwen2-outliers-q4_k_m.gguf", 0x2909_9a81_1f14_e2ae),
-    ("qwen2-q4_0.gguf", 0xafe8_218d_221f_c825),
-    ("qwen2-q4_k_m.gguf", 0x18ff_ffb8_5636_a8bf),
-    ("qwen2-q8_0.gguf", 0x3325_f233_d7b9_4df2),
+const FINGERPRINTS: [(&str, KvType, u64); 7] = [
+    ("qwen2-f16.gguf", KvType::F16, 0xf4b3_c70c_2f60_53d6),
+    (
+        "qwen2-outliers-q4_k_m.gguf",
+        KvType::F16,
+        0x2909_9a81_1f14_e2ae,
+    ),
+    ("qwen2-q4_0.gguf", KvType::F16, 0xafe8_218d_221f_c825),
+    ("qwen2-q4_k_m.gguf", KvType::F16, 0x18ff_ffb8_5636_a8bf),
+    ("qwen2-q8_0.gguf", KvType::F16, 0x3325_f233_d7b9_4df2),
+    ("qwen2-f16.gguf", KvType::Q8_0, 0xddd3_7857_ce8d_0355),
+    ("qwen2-q4_k_m.gguf", KvType::Q8_0, 0x377f_6306_fbd3_7910),
 ];
 
 fn fingerprint(bits: &[u32]) -> u64 {
@@ -166,9 +197,10 @@ fn kernels_threads_batches_and_layouts_do_not_change_a_bit() {
         .collect();
     #[cfg(feature = "std")]
     let two = qlens::workers::Threads::new(2);
-    for (file, golden) in golden() {
-        let model = Aligned::read(&file);
-        let tokens = &golden.cases[2].tokens;
+    let golden = golden();
+    for (file, kv, known) in FINGERPRINTS {
+        let model = Aligned::read(file);
+        let tokens = &golden[file].cases[2].tokens;
         let expected = bits(
             &model,
             tokens,
@@ -176,17 +208,14 @@ fn kernels_threads_batches_and_layouts_do_not_change_a_bit() {
                 kernel: Kernel::Scalar,
                 batch: 1,
                 context: 64,
+                kv,
             },
             &Inline,
         );
-        let (_, known) = FINGERPRINTS
-            .into_iter()
-            .find(|(name, _)| *name == file)
-            .unwrap();
         assert_eq!(
             fingerprint(&expected),
             known,
-            "{file}: {:#018x}",
+            "{file}, {kv} cache: {:#018x}",
             fingerprint(&expected)
         );
         for (layout, model) in [("plain", &model), ("interleaved", &interleaved(&model))] {
@@ -195,6 +224,7 @@ fn kernels_threads_batches_and_layouts_do_not_change_a_bit() {
                     kernel,
                     batch,
                     context: 64,
+                    kv,
                 };
                 assert!(
                     bits(model, tokens, setup, &Inline) == expected,

@@ -403,6 +403,7 @@ fn damaged_weights_give_the_same_on_every_kernel() {
                     kernel,
                     batch: 3,
                     context: 16,
+                    ..support::Setup::default()
                 };
                 support::with_session(&file, setup, &Inline, |mut session| {
                     support::all_logits(&mut session, &[1, 70, 3, 200])

@@ -4,6 +4,7 @@
 mod support;
 
 use qlens::{
+    KvType,
     chat::Chat,
     kernel::Kernel,
     model::{self, Model},
@@ -189,6 +190,7 @@ fn odd_shapes_give_the_same_on_every_kernel_batch_and_pool() {
         shape(17, 31, (4, 2), (1, 2), 0),
         shape(70, 100, (7, 1), (98, 34), 1),
         shape(16, 16, (1, 1), (130, 130), 0),
+        shape(16, 20, (10, 2), (96, 10), 1),
         Shape {
             n_vocab: 300,
             n_layer: 1,
@@ -200,25 +202,30 @@ fn odd_shapes_give_the_same_on_every_kernel_batch_and_pool() {
             assert!(Model::parse(&file).is_err(), "{shape:?}");
             continue;
         }
-        let logits = |kernel, batch, workers: &dyn Workers| {
-            let setup = Setup {
-                kernel,
-                batch,
-                context: 40,
+        let kvs = KvType::ALL.into_iter();
+        for kv in kvs.filter(|kv| kv.row_bytes(shape.head_dim as usize).is_some()) {
+            let logits = |kernel, batch, workers: &dyn Workers| {
+                let setup = Setup {
+                    kernel,
+                    batch,
+                    context: 40,
+                    kv,
+                };
+                with_session(&file, setup, workers, |mut s| all_logits(&mut s, &tokens))
             };
-            with_session(&file, setup, workers, |mut s| all_logits(&mut s, &tokens))
-        };
-        let expected = logits(Kernel::Scalar, 1, &Inline);
-        assert_eq!(expected.len(), tokens.len() * shape.n_vocab as usize);
-        assert!(expected.iter().all(|x| x.is_finite()), "{shape:?}");
-        for kernel in Kernel::ALL.into_iter().filter(|k| k.is_available()) {
-            for (batch, workers) in [(1, &Inline as &dyn Workers), (5, &Inline), (40, &threads)] {
-                let got = logits(kernel, batch, workers);
-                let same = got
-                    .iter()
-                    .zip(&expected)
-                    .all(|(a, b)| a.to_bits() == b.to_bits());
-                assert!(same, "{kernel}, batches of {batch}: {shape:?}");
+            let expected = logits(Kernel::Scalar, 1, &Inline);
+            assert_eq!(expected.len(), tokens.len() * shape.n_vocab as usize);
+            assert!(expected.iter().all(|x| x.is_finite()), "{shape:?}");
+            for kernel in Kernel::ALL.into_iter().filter(|k| k.is_available()) {
+                for (batch, workers) in [(1, &Inline as &dyn Workers), (5, &Inline), (40, &threads)]
+                {
+                    let got = logits(kernel, batch, workers);
+                    let same = got
+                        .iter()
+                        .zip(&expected)
+                        .all(|(a, b)| a.to_bits() == b.to_bits());
+                    assert!(same, "{kernel}, {kv} cache, batches of {batch}: {shape:?}");
+                }
             }
         }
     }

@@ -5,7 +5,8 @@ mod support;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use qlens::{
-    model::Model,
+    KvType,
+    model::{Config, Model},
     plan::{self, Limits, Plan},
     sampler::Sampler,
     session::{Error, Interrupt, Phase, Progress, Session, Stop},
@@ -111,6 +112,35 @@ fn impossible_limits_are_refused() {
     );
     assert_eq!(plan(16, 0), Some(plan::Error::Batch));
     assert_eq!(plan(512, usize::MAX), None);
+}
+
+#[test]
+fn a_q8_0_cache_takes_its_bytes_and_heads_of_whole_blocks() {
+    let bytes = Aligned::read(MODEL);
+    let mut config = *Model::parse(&bytes).unwrap().config();
+    let cache = |config: &Config, kv| {
+        let limits = Limits {
+            context: 96,
+            kv,
+            ..Limits::default()
+        };
+        Plan::new(config, &limits).map(|plan| plan.sections()[0].bytes)
+    };
+    // Two bytes a value, or 34 for 32 of them.
+    let values = config.n_layer * config.kv_width() * 96 * 2;
+    assert_eq!(cache(&config, KvType::F16), Ok(values * 2));
+    assert_eq!(cache(&config, KvType::Q8_0), Ok(values * 34 / 32));
+
+    config.head_dim = 48;
+    assert!(cache(&config, KvType::F16).is_ok());
+    let refused = cache(&config, KvType::Q8_0).unwrap_err();
+    let (kv, head_dim) = (KvType::Q8_0, 48);
+    assert_eq!(refused, plan::Error::Kv { kv, head_dim });
+    assert_eq!(
+        refused.to_string(),
+        "a KV cache of type q8_0 takes heads of a multiple of 32 values and those of this model have 48: use \
+         type f16"
+    );
 }
 
 #[test]

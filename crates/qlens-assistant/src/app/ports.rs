@@ -2,6 +2,7 @@
 
 use core::fmt;
 
+use qlens::KvType;
 use qlens::model::Model;
 use qlens::plan::Limits;
 use qlens::session;
@@ -56,6 +57,8 @@ pub struct Settings {
     pub max_tokens: usize,
     /// Most tokens to draft where an answer repeats what stands before it; 0 for none. The answer is the same.
     pub draft: usize,
+    /// How keys and values of the context are stored.
+    pub kv: KvType,
 }
 
 impl Settings {
@@ -66,7 +69,7 @@ impl Settings {
                 Context::AtMost(tokens) => tokens.min(model.config().n_ctx_train),
             },
             batch: self.batch,
-            ..Limits::default()
+            kv: self.kv,
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::memory::{MemoryMap, Usage};
 
 impl Board {
     /// Rust source of the board's constants: `NAME`, `MEMORY`, `CORES`, `STACK_BYTES`,
-    /// `EXCEPTION_STACK_BYTES`, `CONTEXT`, `BATCH`, `MAX_TOKENS`, `DRAFT`, and one a device in a module
+    /// `EXCEPTION_STACK_BYTES`, `CONTEXT`, `BATCH`, `MAX_TOKENS`, `DRAFT`, `KV`, and one a device in a module
     /// `device`.
     pub fn constants(&self) -> String {
         let mut source = String::from("// Made from board.toml by the build script.\n");
@@ -80,6 +80,13 @@ impl Board {
             if let Some(value) = value {
                 writeln!(out, "/// {about}\npub const {name}: usize = {value:#x};")?;
             }
+        }
+        if let Some(session) = session {
+            let kv = session.kv.name();
+            writeln!(
+                out,
+                "/// Type of the KV cache.\npub const KV: &str = {kv:?};"
+            )?;
         }
         writeln!(out, "/// Registers and interrupts.\npub mod device {{")?;
         for (name, entry) in &self.device {

@@ -17,6 +17,7 @@ context = 64
 batch = 8
 max_tokens = 16
 draft = 0
+kv = "q8_0"
 [ram]
 start = 0x4000_0000
 size = 0x100_0000
@@ -45,6 +46,7 @@ interrupt = 1
 fn a_good_one() {
     let board = Board::parse(GOOD).unwrap();
     assert_eq!(board.name, "example");
+    assert_eq!(board.session.unwrap().kv, KvCache::Q8_0);
     assert_eq!(
         board.memory().model_room(),
         Ok(Span::new(0x4030_0000, 0xd0_0000))
@@ -69,6 +71,12 @@ fn a_good_one() {
 }
 
 #[test]
+fn a_board_that_does_not_say_has_an_f16_cache() {
+    let board = Board::parse(&GOOD.replace("kv = \"q8_0\"\n", "")).unwrap();
+    assert_eq!(board.session.unwrap().kv, KvCache::F16);
+}
+
+#[test]
 fn the_constants_hold_every_number() {
     let source = Board::parse(GOOD).unwrap().constants();
     for line in [
@@ -78,6 +86,7 @@ fn the_constants_hold_every_number() {
         "usage: qlens_board::Usage::Model, start: 0x40300000, size: None }",
         "pub const CORES: usize = 0x2;",
         "pub const CONTEXT: usize = 0x40;",
+        "pub const KV: &str = \"q8_0\";",
         "pub const FW_CFG: qlens_board::memory::Device",
         "interrupt: Some(1) };",
     ] {
@@ -113,6 +122,7 @@ fn bad_ones_say_what_is_wrong() {
         ),
         ("0x4030_0000", "0x5000_0000", "is not inside RAM"),
         ("stack = 0x4000", "stack = 0x4001", "cores.stack = 0x4001"),
+        ("kv = \"q8_0\"", "kv = \"q4_0\"", "unknown variant `q4_0`"),
         ("context = 64", "context = 0", "session.context = 0x0"),
     ] {
         let said = bad(from, to);

@@ -37,6 +37,8 @@ fn help_and_version_are_data() {
             "--batch",
             "--kernel",
             "scalar, neon, dotprod, avx2, avx512",
+            "--kv",
+            "f16, q8_0",
         ] {
             assert!(help.contains(flag), "{verb} {flag}");
         }
@@ -58,6 +60,7 @@ fn a_wrong_command_line_is_status_2_and_words_only() {
         &["generate", &model, "--tokens", ""],
         &["generate", &model, "--tokens", "1", "-n", "-1"],
         &["generate", &model, "--tokens", "1", "--threads", "0"],
+        &["generate", &model, "--tokens", "1", "--kv", "q4_0"],
         &["generate", &model, "--tokens", "1", "--batch", "0"],
         &["generate", &model, "--tokens", "1", "--ctx", "0"],
         &["generate", &model, "--tokens", "1", "--kernel", "mmx"],

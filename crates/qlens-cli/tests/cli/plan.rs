@@ -2,6 +2,8 @@
 
 use std::fs::{self, File};
 
+use qlens::KvType;
+use qlens_board::description::KvCache;
 use serde_json::Value;
 
 use crate::support::{folder, model, path_in, run};
@@ -37,8 +39,14 @@ fn the_total_is_the_sections_and_the_slack() {
 
 #[test]
 fn the_arena_is_what_a_session_then_takes() {
-    for (ctx, batch) in [("40", "8"), ("512", "32")] {
-        let planned = plan(&model(), &["--ctx", ctx, "--batch", batch])["total"].clone();
+    for (ctx, batch, kv) in [
+        ("40", "8", "f16"),
+        ("512", "32", "f16"),
+        ("100", "8", "q8_0"),
+    ] {
+        let plan = plan(&model(), &["--ctx", ctx, "--batch", batch, "--kv", kv]);
+        assert_eq!(plan["kv"], kv);
+        let planned = plan["total"].clone();
         let report = run(&[
             "generate",
             &model(),
@@ -51,8 +59,28 @@ fn the_arena_is_what_a_session_then_takes() {
             ctx,
             "--batch",
             batch,
+            "--kv",
+            kv,
         ]);
         assert_eq!(report.json()["stats"]["arena_bytes"], planned);
+    }
+}
+
+#[test]
+fn a_q8_0_cache_leaves_room() {
+    let cache = |kv: &[&str]| {
+        let report = plan(&model(), kv);
+        let sections = report["sections"].as_array().unwrap().iter();
+        let mut cache = sections.filter(|section| section["name"] == "kv cache");
+        cache.next().unwrap()["bytes"].as_u64().unwrap()
+    };
+    // What the board states is f16.
+    let whole = cache(&[]);
+    assert_eq!(cache(&["--kv", "f16"]), whole);
+    assert_eq!(cache(&["--kv", "q8_0"]), whole * 17 / 32);
+    // Every type that a board may state is one of the runtime.
+    for kv in [KvCache::F16, KvCache::Q8_0] {
+        assert!(KvType::from_name(kv.name()).is_some());
     }
 }
 

@@ -1,11 +1,14 @@
-//! Norms, attention, activations, quantization: written once over [`Lanes`].
+//! Norms, activations, quantization: written once over [`Lanes`], as [`attention`](super::attention) is.
 
+use half::f16;
+
+pub use super::attention::{attend, average_q8_0};
 use super::{
     activations::{Quantized, RowLayout},
     lanes::{LANES, Lanes},
 };
 use crate::{
-    quant::{Format, GROUP, Matrix},
+    quant::{BlockQ8_0, Format, GROUP, Matrix},
     workers::Columns,
 };
 
@@ -88,12 +91,6 @@ pub fn matmul_float<L: Lanes>(matrix: &Matrix<'_>, x: &[f32], out: &mut Columns<
             out.store(t, r, &[dot_row::<L>(matrix.format(), row, x)]);
         }
     }
-}
-
-fn padded(x: &[u16]) -> [u16; LANES] {
-    let mut all = [0; LANES];
-    all[..x.len()].copy_from_slice(x);
-    all
 }
 
 /// `out[i] = f(a[i], b[i])`, all of one length, for a vector at a time. Not a function of a closure: one that is
@@ -242,169 +239,29 @@ pub fn quantize<L: Lanes>(x: &[f32], t: usize, layout: RowLayout, rows: &mut Qua
     }
 }
 
+/// Quantizes `x`, as many groups as `out` has blocks, as ggml does: `d = max|x| / 127`, `q = x / d` to the nearest
+/// integer, ties away from zero, and only then `d` is rounded to half precision.
+#[inline(always)]
+pub fn to_q8_0<L: Lanes>(out: &mut [BlockQ8_0], x: &[f32]) {
+    for (block, x) in out.iter_mut().zip(x.as_chunks::<GROUP>().0) {
+        let (x, _) = lanes!(x);
+        let (a, b) = (L::load(&x[0]), L::load(&x[1]));
+        let d = a.abs().max(b.abs()).largest() / 127.0;
+        let inverse = L::splat(if d > 0.0 { 1.0 / d } else { 0.0 });
+        let (q, _) = block.q.as_chunks_mut();
+        clamped(a.mul(inverse).round_away()).store_i8(&mut q[0]);
+        clamped(b.mul(inverse).round_away()).store_i8(&mut q[1]);
+        block.d = f16::from_f32(d).to_le_bytes();
+    }
+}
+
 /// Rounded to -127..=127. The division may round up or overflow for denormal scales: the clamp keeps q in range.
 #[inline(always)]
 fn integers<L: Lanes>(v: L) -> L {
-    v.round().min(L::splat(127.0)).max(L::splat(-127.0))
-}
-
-/// Most heads that [`attend`] takes at a time.
-pub const HEADS: usize = 4;
-
-/// Attention of one to four heads that share their keys and values, at one position over the positions cached
-/// so far: what is read of the cache is widened once for all of them.
-///
-/// `q`, `out`: `[heads, head_dim]`; `keys`, `values`: `[n, head_dim]` f16; `scores`: scratch `[n, 4]`.
-/// `out = softmax(q . keys^T * scale) values`; positions are taken in ascending order, but for the sum in
-/// softmax, which has partial results of every fourth position.
-#[inline(always)]
-pub fn attend<L: Lanes>(
-    out: &mut [f32],
-    q: &[f32],
-    (keys, values): (&[u16], &[u16]),
-    head_dim: usize,
-    scores: &mut [f32],
-    scale: f32,
-) {
-    let kv = (keys, values);
-    match q.len() / head_dim {
-        1 => attend_heads::<L, 1>(out, q, kv, head_dim, scores, scale),
-        2 => attend_heads::<L, 2>(out, q, kv, head_dim, scores, scale),
-        3 => attend_heads::<L, 3>(out, q, kv, head_dim, scores, scale),
-        heads => {
-            assert_eq!(heads, HEADS, "heads at a time");
-            attend_heads::<L, HEADS>(out, q, kv, head_dim, scores, scale);
-        }
-    }
+    clamped(v.round())
 }
 
 #[inline(always)]
-fn attend_heads<L: Lanes, const H: usize>(
-    out: &mut [f32],
-    q: &[f32],
-    (keys, values): (&[u16], &[u16]),
-    head_dim: usize,
-    scores: &mut [f32],
-    scale: f32,
-) {
-    let (scores, _) = scores.as_chunks_mut::<HEADS>();
-    match head_dim {
-        64 => score_whole::<L, H, { 64 / LANES }>(q, keys, scores, scale),
-        128 => score_whole::<L, H, { 128 / LANES }>(q, keys, scores, scale),
-        _ => score_any::<L, H>(q, keys, head_dim, scores, scale),
-    }
-
-    let inverses = softmax::<L>(scores).map(|sum| 1.0 / sum);
-    let whole = head_dim / LANES;
-    let (chunks, rest) = values.as_chunks::<LANES>();
-    if rest.is_empty() && whole * LANES == head_dim {
-        for c in 0..whole {
-            let mut sums = [L::splat(0.0); H];
-            for (value, scores) in chunks.chunks_exact(whole).zip(&*scores) {
-                let value = L::load_f16(&value[c]);
-                for (sum, score) in sums.iter_mut().zip(scores) {
-                    *sum = sum.fma(L::splat(*score), value);
-                }
-            }
-            for ((sum, inverse), out) in
-                sums.into_iter().zip(inverses).zip(out.chunks_mut(head_dim))
-            {
-                sum.mul(L::splat(inverse))
-                    .store_partial(&mut out[c * LANES..][..LANES]);
-            }
-        }
-        return;
-    }
-    for (c, start) in (0..head_dim).step_by(LANES).enumerate() {
-        let columns = start..head_dim.min((c + 1) * LANES);
-        let mut sums = [L::splat(0.0); H];
-        for (value, scores) in values.chunks_exact(head_dim).zip(&*scores) {
-            let value = L::load_f16(&padded(&value[columns.clone()]));
-            for (sum, score) in sums.iter_mut().zip(scores) {
-                *sum = sum.fma(L::splat(*score), value);
-            }
-        }
-        for ((sum, inverse), out) in sums.into_iter().zip(inverses).zip(out.chunks_mut(head_dim)) {
-            sum.mul(L::splat(inverse))
-                .store_partial(&mut out[columns.clone()]);
-        }
-    }
-}
-
-/// `scores[n] = q . keys[n] * scale` for each of `H` heads of `W` whole vectors: so many that loops unroll.
-#[inline(always)]
-fn score_whole<L: Lanes, const H: usize, const W: usize>(
-    q: &[f32],
-    keys: &[u16],
-    scores: &mut [[f32; HEADS]],
-    scale: f32,
-) {
-    let (q, keys) = (
-        lanes!(q).0.as_chunks::<W>().0,
-        lanes!(keys).0.as_chunks::<W>().0,
-    );
-    let q = &q[..H];
-    for (key, scores) in keys.iter().zip(scores) {
-        let mut sums = [L::splat(0.0); HEADS];
-        for c in 0..W {
-            let key = L::load_f16(&key[c]);
-            for (sum, q) in sums.iter_mut().zip(q) {
-                *sum = sum.fma(L::load(&q[c]), key);
-            }
-        }
-        *scores = L::sums(sums).map(|sum| sum * scale);
-    }
-}
-
-/// Likewise for heads of any width.
-#[inline(always)]
-fn score_any<L: Lanes, const H: usize>(
-    q: &[f32],
-    keys: &[u16],
-    head_dim: usize,
-    scores: &mut [[f32; HEADS]],
-    scale: f32,
-) {
-    for (key, scores) in keys.chunks_exact(head_dim).zip(scores) {
-        let (key, key_rest) = lanes!(key);
-        let mut sums = [L::splat(0.0); HEADS];
-        for (sum, q) in sums.iter_mut().zip(q.chunks_exact(head_dim).take(H)) {
-            let (q, q_rest) = lanes!(q);
-            for (key, q) in key.iter().zip(q) {
-                *sum = sum.fma(L::load(q), L::load_f16(key));
-            }
-            if !q_rest.is_empty() {
-                let key = L::load_f16(&padded(key_rest));
-                *sum = sum.fma(L::load_partial(q_rest), key);
-            }
-        }
-        *scores = L::sums(sums).map(|sum| sum * scale);
-    }
-}
-
-/// `scores = e^(scores - max(scores))` for each of four heads, `[n, 4]`; returns their sums.
-///
-/// Of the sixteen lanes those of a head are four apart, so that its sum has four partial results.
-#[inline(always)]
-fn softmax<L: Lanes>(scores: &mut [[f32; HEADS]]) -> [f32; HEADS] {
-    let (whole, rest) = scores.as_flattened_mut().as_chunks_mut::<LANES>();
-    let mut last = [f32::NEG_INFINITY; LANES];
-    last[..rest.len()].copy_from_slice(rest);
-    let mut largest = L::load(&last);
-    for s in &*whole {
-        largest = largest.max(L::load(s));
-    }
-    let [a, b, c, d] = largest.quarters(|a, b| if b > a { b } else { a });
-    let shift = L::load(&core::array::from_fn(|i| [a, b, c, d][i % HEADS]));
-
-    let mut sum = L::splat(0.0);
-    for s in whole {
-        let p = exp(L::load(s).sub(shift));
-        sum = sum.add(p);
-        p.store(s);
-    }
-    exp(L::load(&last).sub(shift)).store_partial(rest);
-    let mut last = [0.0; LANES];
-    last[..rest.len()].copy_from_slice(rest);
-    sum.add(L::load(&last)).quarters(|a, b| a + b)
+fn clamped<L: Lanes>(v: L) -> L {
+    v.min(L::splat(127.0)).max(L::splat(-127.0))
 }

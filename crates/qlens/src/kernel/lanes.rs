@@ -21,6 +21,8 @@ pub trait Lanes: Copy {
     fn load(x: &[f32; LANES]) -> Self;
     /// From half precision, exactly.
     fn load_f16(x: &[u16; LANES]) -> Self;
+    /// From integers, exactly.
+    fn load_i8(x: &[i8; LANES]) -> Self;
     /// To memory.
     fn store(self, out: &mut [f32; LANES]);
     /// To half precision, to nearest even.
@@ -43,10 +45,18 @@ pub trait Lanes: Copy {
     fn abs(self) -> Self;
     /// To the nearest integer, ties to even.
     fn round(self) -> Self;
+    /// To the nearest integer, ties away from zero.
+    fn round_away(self) -> Self;
     /// `2^self` for integers in -126..=127.
     fn exp2i(self) -> Self;
     /// To int8; lanes are integers in -127..=127. Returns their sum.
     fn store_i8(self, out: &mut [i8; LANES]) -> i32;
+
+    /// A half precision number, exactly.
+    #[inline(always)]
+    fn half(bits: u16) -> f32 {
+        f16::from_bits(bits).to_f32()
+    }
 
     /// From the upper halves of f32, exactly.
     #[inline(always)]
@@ -140,6 +150,10 @@ impl Lanes for Scalar {
         Self(x.map(|b| f16::from_bits(b).to_f32()))
     }
     #[inline(always)]
+    fn load_i8(x: &[i8; LANES]) -> Self {
+        Self(x.map(f32::from))
+    }
+    #[inline(always)]
     fn store(self, out: &mut [f32; LANES]) {
         *out = self.0;
     }
@@ -184,6 +198,10 @@ impl Lanes for Scalar {
     #[inline(always)]
     fn round(self) -> Self {
         Self(self.0.map(libm::rintf))
+    }
+    #[inline(always)]
+    fn round_away(self) -> Self {
+        Self(self.0.map(libm::roundf))
     }
     #[inline(always)]
     fn exp2i(self) -> Self {

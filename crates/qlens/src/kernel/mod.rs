@@ -2,7 +2,7 @@
 //!
 //! `scalar` and `lanes` are the specification. Products with block formats are sums of exact
 //! integers met in one order of float operations (`scalar::dot`); everything else is written once
-//! over sixteen lanes (`float`). The vector versions repeat that order with wider registers, so a
+//! over sixteen lanes (`float`, `attention`). The vector versions repeat that order with wider registers, so a
 //! test may demand equality and a host predicts the glasses.
 //!
 //! | products with            | one row of activations (decode) | several (prefill)          |
@@ -12,6 +12,8 @@
 //!
 //! These are written once over what an instruction set offers (`octet::Octet`, `rows::Simd`), and `neon` and
 //! `avx2` offer it; `avx512` has a panel of its own, four times as wide.
+//!
+//! Scores of an int8 KV cache are products with an interleaved matrix of `Q8_0`, the head's keys.
 //!
 //! | kernel    | products of int8       | needs                        |
 //! |-----------|------------------------|------------------------------|
@@ -27,6 +29,7 @@
 )]
 
 mod activations;
+mod attention;
 #[cfg(target_arch = "x86_64")]
 #[allow(unsafe_code, reason = "intrinsics")]
 mod avx2;
@@ -56,9 +59,12 @@ use core::{fmt, str::FromStr};
 
 pub(crate) use activations::TILE;
 pub use activations::{Activations, Quantized, QuantizedRows, RowLayout};
-pub(crate) use float::HEADS;
+pub(crate) use attention::HEADS;
 
-use crate::{quant::Matrix, workers::Columns};
+use crate::{
+    quant::{BlockQ8_0, Matrix},
+    workers::Columns,
+};
 
 /// An instruction set to compute with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -225,11 +231,16 @@ macro_rules! float_operations {
             fn rope(x: &mut [f32], cos: &[f32], sin: &[f32]);
             /// Half-precision copy of `x`.
             fn to_f16(out: &mut [u16], x: &[f32]);
+            /// Copy of `x`, whole groups of 32, as int8 with a scale for each group.
+            fn to_q8_0(out: &mut [BlockQ8_0], x: &[f32]);
             /// Quantizes whole groups of 32 of `x` as row `t` of `rows`.
             fn quantize(x: &[f32], t: usize, layout: RowLayout, rows: &mut Quantized<'_>);
             /// `out = softmax(q . keys^T * scale) values` for one to four heads, `[heads, head_dim]`, that share
             /// keys and values, `[n, head_dim]`; `scores` is scratch, `[n, 4]`.
             fn attend(out: &mut [f32], q: &[f32], kv: (&[u16], &[u16]), head_dim: usize, scores: &mut [f32], scale: f32);
+            /// `out = softmax(scores) values` for one to four heads, `[heads, head_dim]`, that share values,
+            /// `[n, head_dim / 32]`; `scores`, `[n, 4]`, is scratch afterwards.
+            fn average_q8_0(out: &mut [f32], values: &[BlockQ8_0], head_dim: usize, scores: &mut [f32]);
         }
     };
 }

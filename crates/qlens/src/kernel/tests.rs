@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::{Activations, Compute, Kernel, Quantized, RowLayout, TILE};
 use crate::{
     quant::{
-        Format, GROUP, Layout, Matrix,
+        BlockQ8_0, Format, GROUP, Layout, Matrix,
         interleave::{OCTET, interleave_rows},
     },
     workers::Columns,
@@ -25,6 +25,11 @@ fn scalar() -> Compute {
 fn bits(x: &[f32]) -> Vec<u32> {
     x.iter().map(|x| x.to_bits()).collect()
 }
+
+const EMPTY: BlockQ8_0 = BlockQ8_0 {
+    d: [0; 2],
+    q: [0; GROUP],
+};
 
 /// Random bytes make random weights, except that scales must not be NaN or absurd.
 fn tame_scales(format: Format, data: &mut [u8]) {
@@ -258,6 +263,54 @@ proptest! {
     }
 
     #[test]
+    fn q8_0_copies_are_ggmls(seed: u64, groups in 1..5usize, scale in -30..20i32) {
+        let x = random_floats(seed, groups * GROUP, 2f32.powi(scale));
+        let mut blocks = vec![EMPTY; groups];
+        for kernel in kernels() {
+            kernel.to_q8_0(&mut blocks, &x);
+            for (block, x) in blocks.iter().zip(x.chunks(GROUP)) {
+                let d = x.iter().fold(0.0, |a: f32, x| a.max(x.abs())) / 127.0;
+                let inverse = if d > 0.0 { 1.0 / d } else { 0.0 };
+                prop_assert_eq!(block.d, half::f16::from_f32(d).to_le_bytes());
+                prop_assert_eq!(block.q.to_vec(), x.iter().map(|x| (x * inverse).round() as i8).collect::<Vec<_>>());
+            }
+        }
+    }
+
+    #[test]
+    fn averages_of_q8_0_values_have_the_same_bits(
+        seed: u64, heads in 1..5usize, groups in 1..5usize, positions in 1..70usize,
+    ) {
+        let head_dim = groups * GROUP;
+        let scores = random_floats(seed, 4 * positions, 1.0);
+        let x = random_floats(seed ^ 6, positions * head_dim, 0.5);
+        let mut values = vec![EMPTY; positions * groups];
+        scalar().to_q8_0(&mut values, &x);
+        let run = |kernel: Compute| {
+            let (mut out, mut scores) = (vec![0.0; heads * head_dim], scores.clone());
+            kernel.average_q8_0(&mut out, &values, head_dim, &mut scores);
+            out
+        };
+        let expected = run(scalar());
+        for kernel in kernels() {
+            prop_assert_eq!(bits(&run(kernel)), bits(&expected), "{}", kernel.kernel());
+        }
+        // And they are averages.
+        for (h, expected) in expected.chunks(head_dim).enumerate() {
+            let weights: Vec<f64> = scores.chunks(4).map(|s| f64::from(s[h]).exp()).collect();
+            let total: f64 = weights.iter().sum();
+            for (i, &found) in expected.iter().enumerate() {
+                let value = |n: usize| {
+                    let block = &values[n * groups + i / GROUP];
+                    f64::from(half::f16::from_le_bytes(block.d)) * f64::from(block.q[i % GROUP])
+                };
+                let exact: f64 = weights.iter().enumerate().map(|(n, w)| w / total * value(n)).sum();
+                prop_assert!((f64::from(found) - exact).abs() < 1e-4 * (1.0 + exact.abs()));
+            }
+        }
+    }
+
+    #[test]
     fn attention_has_the_same_bits(
         seed: u64, heads in 1..5usize, head_dim in prop_oneof![Just(64_usize), Just(128), 1..150usize], positions in 1..70usize,
     ) {
@@ -323,6 +376,22 @@ fn largest_factors_have_the_same_bits() {
                 }
             }
         }
+    }
+}
+
+#[test]
+fn ties_of_q8_0_copies_go_away_from_zero() {
+    let mut x = [0.0; GROUP];
+    x[..8].copy_from_slice(&[127.0, 0.5, -0.5, 2.5, -2.5, 0.499_999_97, -126.5, -127.0]);
+    for kernel in kernels() {
+        let mut block = [EMPTY];
+        kernel.to_q8_0(&mut block, &x);
+        assert_eq!(
+            block[0].q[..8],
+            [127, 1, -1, 3, -3, 0, -127, -127],
+            "{}",
+            kernel.kernel()
+        );
     }
 }
 

@@ -1,7 +1,12 @@
 //! Causal grouped-query attention (Ainslie et al., 2023) with rotary positions, over the KV cache.
 
 use super::{Layer, Pass, Scratch};
-use crate::{cache::KvCache, kernel::HEADS, workers::for_each_run_of_heads};
+use crate::{
+    cache::{Head, KvCache},
+    kernel::{Activations, Compute, HEADS, Quantized, RowLayout},
+    quant::{BlockQ8_0, Format, GROUP, Layout, Matrix},
+    workers::{Columns, for_each_run_of_heads},
+};
 
 /// `h` in, attention's contribution to the residual stream out, in `h` again.
 pub(super) fn attention(
@@ -50,13 +55,80 @@ pub(super) fn attention(
         |heads, out, scores| {
             for t in 0..tokens {
                 let seen = pass.position + t + 1;
-                let kv = cache.head(il, heads.start / shared, seen);
+                let kv_head = heads.start / shared;
                 let q = &q[t * q_width..][heads.start * c.head_dim..heads.end * c.head_dim];
-                let scores = &mut scores[..HEADS * seen];
-                pass.compute
-                    .attend(out.row(t), q, kv, c.head_dim, scores, scale);
+                let (out, compute) = (out.row(t), pass.compute);
+                let (scores, room) = scores.split_at_mut(HEADS * seen);
+                match cache.head(il, kv_head, seen) {
+                    Head::F16(keys, values) => {
+                        compute.attend(out, q, (keys, values), c.head_dim, scores, scale);
+                    }
+                    Head::Q8_0(keys, values) => {
+                        score_q8_0(compute, (q, c.head_dim), keys, scores, scale, room);
+                        compute.average_q8_0(out, values, c.head_dim, scores);
+                    }
+                }
             }
         },
     );
     pass.matmul(&mut s.quantized, attn, [(w.matrix(&layer.attn_output), h)]);
+}
+
+/// Positions whose scores are computed at a time: few enough to lie on the stack.
+const POSITIONS: usize = 128;
+
+/// `scores[n] = q . keys[n] * scale` for one to four heads, `q` being `[heads, head_dim]`, `keys` interleaved
+/// octets of `head_dim / 32` blocks a position, and `scores` `[n, 4]`.
+///
+/// The keys are a matrix in a block format, and the product is what it is with any other: exact sums of int8,
+/// and so the queries are quantized first, into `room`.
+fn score_q8_0(
+    compute: Compute,
+    (q, head_dim): (&[f32], usize),
+    keys: &[u8],
+    scores: &mut [f32],
+    scale: f32,
+    room: &mut [f32],
+) {
+    let groups = head_dim / GROUP;
+    let layout = RowLayout {
+        rows: q.len() / head_dim,
+        groups,
+    };
+    let (ints, scales) = room.split_at_mut(HEADS * head_dim / size_of::<f32>());
+    let (d, rest) = scales.split_at_mut(HEADS * groups);
+    let (s, bias) = rest.split_at_mut(HEADS * groups);
+    let mut quantized = Quantized {
+        q: bytemuck::cast_slice_mut(ints),
+        d,
+        s,
+        bias: bytemuck::cast_slice_mut(bias),
+    };
+    for (t, q) in q.chunks_exact(head_dim).enumerate() {
+        compute.quantize(q, t, layout, &mut quantized);
+    }
+    let x = Activations {
+        x: q,
+        quantized: quantized.rows(layout),
+    };
+    let mut products = [0.0; HEADS * POSITIONS];
+    let (scores, _) = scores.as_chunks_mut::<HEADS>();
+    let row = groups * size_of::<BlockQ8_0>();
+    let chunks = keys.chunks(POSITIONS * row);
+    for (keys, scores) in chunks.zip(scores.chunks_mut(POSITIONS)) {
+        // The last octet may have room for positions that are still to come.
+        let n = keys.len() / row;
+        if let Some(keys) = Matrix::new(Format::Q8_0, Layout::Interleaved, n, head_dim, keys) {
+            let out = &mut products[..layout.rows * n];
+            compute.matmul(&keys, &x, &mut Columns::all(out, n));
+        }
+        // What is past the heads there are is anything, and mixes with nothing.
+        let (a, rest) = products.split_at(n);
+        let (b, rest) = rest.split_at(n);
+        let (c, rest) = rest.split_at(n);
+        let heads = a.iter().zip(b).zip(c).zip(&rest[..n]);
+        for (scores, (((a, b), c), d)) in scores.iter_mut().zip(heads) {
+            *scores = [a * scale, b * scale, c * scale, d * scale];
+        }
+    }
 }

@@ -44,7 +44,7 @@ pub(crate) struct Scratch<'a> {
     pub gate: &'a mut [f32],
     /// `[batch, n_ff]`.
     pub up: &'a mut [f32],
-    /// Attention scores, `[context, 4]` for every run of up to four heads.
+    /// Attention scores, `[context, 4]`, and room for quantized queries, for every run of up to four heads.
     pub scores: &'a mut [f32],
     /// Cosines of the rotary angles, `[batch, n_rot / 2]`.
     pub cos: &'a mut [f32],

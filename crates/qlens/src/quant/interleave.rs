@@ -24,7 +24,7 @@
 //!
 //! Nothing is lost: [`deinterleave_rows`] gives the original bytes back.
 
-use super::{Format, GROUP, unpack::scale_min_k4};
+use super::{BlockQ8_0, Format, GROUP, unpack::scale_min_k4};
 
 /// Rows that are interleaved.
 pub const OCTET: usize = 8;
@@ -136,6 +136,18 @@ pub(crate) fn interleave(format: Format, blocks: [&[u8]; OCTET], octet: &mut [u8
             });
         }
         Format::F32 | Format::F16 | Format::Bf16 => unreachable!("{format} is not interleaved"),
+    }
+}
+
+/// Makes `block` that of row `r` in an octet of `Q8_0` blocks.
+///
+/// # Panics
+/// If the octet is shorter than that.
+pub(crate) fn put_q8_0(octet: &mut [u8], r: usize, block: &BlockQ8_0) {
+    octet[2 * r..][..2].copy_from_slice(&block.d);
+    let steps = octet[QUANTS..].as_chunks_mut::<STEP>().0.iter_mut();
+    for (step, q) in steps.zip(block.q.as_chunks::<4>().0) {
+        step[4 * r..][..4].copy_from_slice(&q.map(i8::cast_unsigned));
     }
 }
 

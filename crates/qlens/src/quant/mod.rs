@@ -22,11 +22,23 @@ mod unpack;
 pub use format::Format;
 pub use unpack::Group;
 
+use bytemuck::{Pod, Zeroable};
+
 use crate::gguf;
 use interleave::{MAX_OCTET_BYTES, OCTET, deinterleave};
 
 /// Weights that share one activation scale, and the unit in which products are summed.
 pub const GROUP: usize = 32;
+
+/// A block of [`Format::Q8_0`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct BlockQ8_0 {
+    /// The scale: half precision, little-endian.
+    pub d: [u8; 2],
+    /// The weights, of which one stands for `d q`.
+    pub q: [i8; GROUP],
+}
 
 /// In which order a matrix has its blocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -159,7 +159,7 @@ impl<'m, 'a, 'w> Session<'m, 'a, 'w> {
             },
             tokenizer: Tokenizer::new(model.gguf(), index).map_err(Error::Tokenizer)?,
             encoder: arena.take(SCRATCH_BYTES).ok_or(too_small)?,
-            cache: KvCache::new(config, s.context, keys, values),
+            cache: KvCache::new(config, plan.limits().kv, s.context, keys, values),
             scratch,
             batch: s.batch,
             logits,

@@ -4,6 +4,7 @@
 use std::{collections::BTreeMap, path::PathBuf};
 
 use qlens::{
+    KvType,
     kernel::Kernel,
     model::Model,
     plan::{Limits, Plan},
@@ -79,6 +80,7 @@ pub struct Setup {
     pub kernel: Kernel,
     pub batch: usize,
     pub context: usize,
+    pub kv: KvType,
 }
 
 impl Default for Setup {
@@ -87,6 +89,7 @@ impl Default for Setup {
             kernel: Kernel::detect(),
             batch: 32,
             context: 256,
+            kv: KvType::F16,
         }
     }
 }
@@ -102,10 +105,11 @@ pub fn with_session<T>(
     let limits = Limits {
         context: setup.context,
         batch: setup.batch,
-        ..Limits::default()
+        kv: setup.kv,
     };
     let plan = Plan::new(model.config(), &limits).unwrap();
-    let mut arena = vec![0xAA; plan.total()];
+    // What memory holds before may even be NaN.
+    let mut arena = vec![0xFF; plan.total()];
     f(Session::new(&model, &plan, &mut arena, workers)
         .unwrap()
         .with_kernel(setup.kernel)

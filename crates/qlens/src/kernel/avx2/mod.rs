@@ -11,7 +11,10 @@ use super::{
     lanes::{LANES, Lanes},
     octet,
 };
-use crate::{quant::Matrix, workers::Columns};
+use crate::{
+    quant::{BlockQ8_0, Matrix},
+    workers::Columns,
+};
 
 /// Whether processor and operating system have AVX2, FMA and F16C.
 pub fn is_available() -> bool {
@@ -92,6 +95,24 @@ impl Lanes for Avx2 {
         }
     }
     #[inline(always)]
+    fn load_i8(x: &[i8; LANES]) -> Self {
+        let p = x.as_ptr().cast::<__m128i>();
+        // SAFETY: as above; 16 bytes are readable.
+        unsafe {
+            let bytes = _mm_loadu_si128(p);
+            let high = _mm_srli_si128::<8>(bytes);
+            Self(
+                _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes)),
+                _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(high)),
+            )
+        }
+    }
+    #[inline(always)]
+    fn half(bits: u16) -> f32 {
+        // SAFETY: as above.
+        unsafe { _mm_cvtss_f32(_mm_cvtph_ps(_mm_cvtsi32_si128(bits.into()))) }
+    }
+    #[inline(always)]
     fn store(self, out: &mut [f32; LANES]) {
         // SAFETY: as above; 16 floats are writable.
         unsafe {
@@ -159,6 +180,21 @@ impl Lanes for Avx2 {
             Self(
                 _mm256_round_ps::<NEAREST>(self.0),
                 _mm256_round_ps::<NEAREST>(self.1),
+            )
+        }
+    }
+    #[inline(always)]
+    fn round_away(self) -> Self {
+        const TOWARDS_ZERO: i32 = _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC;
+        // The largest number below one half: what is below a tie stays below the next integer.
+        let half = Self::splat(f32::from_bits(0x3EFF_FFFF));
+        let sign = both!(self, Self::splat(-0.0), _mm256_and_ps);
+        let Self(low, high) = self.add(both!(sign, half, _mm256_or_ps));
+        // SAFETY: as above.
+        unsafe {
+            Self(
+                _mm256_round_ps::<TOWARDS_ZERO>(low),
+                _mm256_round_ps::<TOWARDS_ZERO>(high),
             )
         }
     }

@@ -16,7 +16,10 @@ use super::{
     lanes::{LANES, Lanes},
     octet,
 };
-use crate::{quant::Matrix, workers::Columns};
+use crate::{
+    quant::{BlockQ8_0, Matrix},
+    workers::Columns,
+};
 
 /// Eight rows at a time, as AVX2 has them, with the dot products of VNNI.
 type Vnni = Bytes32<true>;
@@ -67,6 +70,13 @@ impl Lanes for Avx512 {
     fn load_f16(x: &[u16; LANES]) -> Self {
         // SAFETY: as above; 16 halves are readable.
         Self(unsafe { _mm512_cvtph_ps(_mm256_loadu_si256(x.as_ptr().cast())) })
+    }
+    #[inline(always)]
+    fn load_i8(x: &[i8; LANES]) -> Self {
+        // SAFETY: as above; 16 bytes are readable.
+        Self(unsafe {
+            _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(x.as_ptr().cast())))
+        })
     }
     #[inline(always)]
     fn store(self, out: &mut [f32; LANES]) {
@@ -120,6 +130,17 @@ impl Lanes for Avx512 {
     fn abs(self) -> Self {
         // SAFETY: as above.
         Self(unsafe { _mm512_abs_ps(self.0) })
+    }
+    #[inline(always)]
+    fn round_away(self) -> Self {
+        const TOWARDS_ZERO: i32 = _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC;
+        // SAFETY: as above. The largest number below one half: what is below a tie stays below the next integer.
+        unsafe {
+            let half = _mm512_set1_ps(f32::from_bits(0x3EFF_FFFF));
+            let sign = _mm512_and_ps(self.0, _mm512_set1_ps(-0.0));
+            let sum = _mm512_add_ps(self.0, _mm512_or_ps(sign, half));
+            Self(_mm512_roundscale_ps::<TOWARDS_ZERO>(sum))
+        }
     }
     #[inline(always)]
     fn round(self) -> Self {
