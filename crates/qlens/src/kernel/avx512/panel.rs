@@ -250,7 +250,8 @@ unsafe fn start<B: Block, const KIND: u8>(bias: *const i32, next: usize) -> Inte
             for (t, sum) in sums.iter_mut().enumerate() {
                 let mut of = *bias.add(t);
                 if KIND == PLAIN {
-                    of += *bias.add(next + t);
+                    // Rows past the last hold anything.
+                    of = of.wrapping_add(*bias.add(next + t));
                 }
                 // From 128 times the activations to as many times as weights are offset by.
                 *sum = _mm512_set1_epi32(of >> spare_bits(B::FORMAT));
