@@ -61,6 +61,7 @@ impl ModelFile {
     }
 
     fn map(path: PathBuf) -> Result<Self, Failure> {
+        static REPORTED: Once = Once::new();
         let refuse = |error: io::Error| match error.kind() {
             io::ErrorKind::NotFound => Failure::new(format_args!(
                 "there is no file {}, and no model of that name; the models are: {}",
@@ -75,7 +76,6 @@ impl ModelFile {
             return Err(Failure::of_file(&path, fault));
         }
         let file = File::open(&path).map_err(refuse)?;
-        static REPORTED: Once = Once::new();
         REPORTED.call_once(report_lost_pages);
         // SAFETY: the mapping is read-only. A file that another program shortens meanwhile ends this
         // one with a sentence (`report_lost_pages`); one that is overwritten gives other numbers, and
