@@ -95,7 +95,7 @@ impl Room {
             q: vec![99; padded * cols],
             d: vec![f32::NAN; groups],
             s: vec![f32::NAN; groups],
-            bias: vec![7; 2 * groups],
+            bias: vec![i32::MIN; 2 * groups],
         }
     }
 
