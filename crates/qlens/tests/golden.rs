@@ -119,7 +119,11 @@ fn a_q8_0_cache_costs_little_accuracy() {
             let (found, _) = logits(KvType::Q8_0, &case.tokens);
             let kl = mean_kl(&exact, &found, n_vocab);
             // A head that is fifty times louder than the others has keys of as much coarser a grid.
-            let bound = if file.contains("outliers") { 2e-3 } else { 5e-4 };
+            let bound = if file.contains("outliers") {
+                2e-3
+            } else {
+                5e-4
+            };
             // A cache that was not quantized at all would be no different.
             assert!(kl > 0.0 && kl < bound, "{file} case {i}: mean KL {kl:.2e}");
         }
