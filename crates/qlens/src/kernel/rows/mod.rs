@@ -131,6 +131,33 @@ impl<S: Simd> FourRows<S> {
             }
         }
     }
+
+    /// Adds the blocks at `p`, number `b` of their rows, and moves on behind them.
+    #[inline(always)]
+    unsafe fn add_block<B: RowBlocks<S>>(
+        &mut self,
+        p: &mut [*const u8; ROWS],
+        x: &QuantizedTile,
+        b: usize,
+    ) {
+        // SAFETY: the caller promises whole blocks at `p` and their groups in `x`.
+        unsafe {
+            let (d, head) = B::begin(p);
+            let (head, g) = ((&head, d), b * B::GROUPS);
+            self.add::<B, 0>(*p, head, x, g);
+            // Spelled out, so that each group's shifts and offsets are constants.
+            if B::GROUPS == 8 {
+                self.add::<B, 1>(*p, head, x, g + 1);
+                self.add::<B, 2>(*p, head, x, g + 2);
+                self.add::<B, 3>(*p, head, x, g + 3);
+                self.add::<B, 4>(*p, head, x, g + 4);
+                self.add::<B, 5>(*p, head, x, g + 5);
+                self.add::<B, 6>(*p, head, x, g + 6);
+                self.add::<B, 7>(*p, head, x, g + 7);
+            }
+            *p = at(*p, B::FORMAT.block_bytes() - B::LEAD);
+        }
+    }
 }
 
 /// Those at `bytes` from each pointer on.
@@ -161,21 +188,16 @@ unsafe fn four_rows<S: Simd, B: RowBlocks<S>>(
             sums: S::start(),
             acc: S::zero_f4(),
         };
-        for b in 0..blocks {
-            let (d, head) = B::begin(&mut p);
-            let (head, g) = ((&head, d), b * B::GROUPS);
-            rows.add::<B, 0>(p, head, x, g);
-            // Spelled out, so that each group's shifts and offsets are constants.
-            if B::GROUPS == 8 {
-                rows.add::<B, 1>(p, head, x, g + 1);
-                rows.add::<B, 2>(p, head, x, g + 2);
-                rows.add::<B, 3>(p, head, x, g + 3);
-                rows.add::<B, 4>(p, head, x, g + 4);
-                rows.add::<B, 5>(p, head, x, g + 5);
-                rows.add::<B, 6>(p, head, x, g + 6);
-                rows.add::<B, 7>(p, head, x, g + 7);
+        // Two at a time where they are small, so that the loop itself counts for less.
+        let at_once = if B::GROUPS == 1 { 2 } else { 1 };
+        for b in (0..blocks - blocks % at_once).step_by(at_once) {
+            rows.add_block::<B>(&mut p, x, b);
+            if at_once == 2 {
+                rows.add_block::<B>(&mut p, x, b + 1);
             }
-            p = at(p, B::FORMAT.block_bytes() - B::LEAD);
+        }
+        if blocks % at_once == 1 {
+            rows.add_block::<B>(&mut p, x, blocks - 1);
         }
         S::store_f4(products.as_mut_ptr(), rows.acc);
     }
