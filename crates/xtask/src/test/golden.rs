@@ -174,7 +174,10 @@ fn intrinsics(program: &Path) -> Result<()> {
     let functions: Vec<&str> = file
         .symbols()
         .filter_map(|symbol| symbol.name().ok())
-        .filter(|name| name.contains("core_arch") && !name.contains("_xgetbv"))
+        .filter(|name| {
+            let parts = ["core_arch", "kernel::rows::", "kernel::octet::"];
+            parts.iter().any(|part| name.contains(part)) && !name.contains("_xgetbv")
+        })
         .collect();
     ensure!(
         file.symbols().next().is_some(),

@@ -29,19 +29,23 @@ pub unsafe trait Blocks<S: Octet>: Block {
     /// The eight steps of group `J`: a signed byte for each weight, a power of two of it where that is quicker.
     unsafe fn steps<const J: usize>(p: *const u8) -> [S::Bytes; 8];
     /// The weights of a step, moved down to where they count as what they are.
+    #[inline(always)]
     unsafe fn weights(step: S::Bytes) -> S::Bytes {
         step
     }
     /// Sums of products of steps as those of weights.
+    #[inline(always)]
     unsafe fn to_f(sums: S::I8) -> S::F8 {
         // SAFETY: the caller's promise.
         unsafe { S::to_f::<0>(sums) }
     }
     /// The integer scales of the two halves of group `J`.
+    #[inline(always)]
     unsafe fn scales<const J: usize>(_head: &Self::Head) -> Scales<S> {
         Scales::None
     }
     /// The minima of group `J`.
+    #[inline(always)]
     unsafe fn min<const J: usize>(_head: &Self::Head) -> Option<S::F8> {
         None
     }

@@ -108,6 +108,7 @@ pub unsafe trait Octet {
 
     /// Adds the products of the first octets at `p` with those groups of `x` by a loop of the instruction set's own,
     /// if it has one for `format`. How many of the `octets`, and the sums.
+    #[inline(always)]
     unsafe fn decode(
         _format: Format,
         _p: *const u8,
@@ -118,6 +119,7 @@ pub unsafe trait Octet {
         (0, acc)
     }
     /// Likewise the products of a panel's first groups with those of `x`, four rows.
+    #[inline(always)]
     unsafe fn tile(
         _kind: u8,
         _panel: &Panel,
@@ -128,6 +130,7 @@ pub unsafe trait Octet {
         (0, acc)
     }
     /// Likewise the unpacking of `octets` octets of blocks at `p`, as the panel's first groups. Whether it was done.
+    #[inline(always)]
     unsafe fn unpack(_format: Format, _p: *const u8, _octets: usize, _panel: &mut Panel) -> bool {
         false
     }

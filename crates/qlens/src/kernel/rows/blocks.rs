@@ -20,10 +20,12 @@ pub unsafe trait RowBlocks<S: Simd>: Block {
     /// Group `J` of four rows: a signed byte for each weight, a power of two of it where that is quicker.
     unsafe fn quants<const J: usize>(p: [*const u8; ROWS], head: &Self::Head) -> [S::Bytes; ROWS];
     /// The weights, moved down to where they count as what they are.
+    #[inline(always)]
     unsafe fn weights(quants: S::Bytes) -> S::Bytes {
         quants
     }
     /// The four rows' integer sums of group `J`, integer scales multiplied in.
+    #[inline(always)]
     unsafe fn dot<const J: usize>(
         _head: &Self::Head,
         sums: &mut S::Sums,
@@ -34,15 +36,18 @@ pub unsafe trait RowBlocks<S: Simd>: Block {
         unsafe { S::dot(sums, w, x) }
     }
     /// Those as sums of products of weights.
+    #[inline(always)]
     unsafe fn to_f4(sums: S::I4) -> S::F4 {
         // SAFETY: the caller's promise.
         unsafe { S::to_f4::<0>(sums) }
     }
     /// The four rows' integer scales of the halves of group `J`, for formats that have them.
+    #[inline(always)]
     unsafe fn scales<const J: usize>(_head: &Self::Head) -> Option<[S::I4; 2]> {
         None
     }
     /// The four rows' minima in group `J`, for formats that have them.
+    #[inline(always)]
     unsafe fn min<const J: usize>(_head: &Self::Head) -> Option<S::F4> {
         None
     }
