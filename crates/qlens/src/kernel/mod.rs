@@ -11,7 +11,8 @@
 //! | rows as the file has them | `rows`: four at a time         | unpacked once for all      |
 //!
 //! These are written once over what an instruction set offers (`octet::Octet`, `rows::Simd`), and `neon` and
-//! `avx2` offer it; `avx512` has a panel of its own, four times as wide.
+//! `avx2` offer it; `avx512` has a panel of its own, four times as wide, and `neon::sdot` the loops that an in-order
+//! core needs in an order of their own.
 //!
 //! Scores of an int8 KV cache are products with an interleaved matrix of `Q8_0`, the head's keys.
 //!
