@@ -4,7 +4,10 @@
 use core::arch::x86_64::*;
 
 use super::Bytes32;
-use crate::kernel::octet::Octet;
+use crate::{
+    kernel::{activations::QuantizedTile, avx512, octet::Octet},
+    quant::Format,
+};
 
 #[allow(
     clippy::cast_ptr_alignment,
@@ -185,5 +188,19 @@ unsafe impl<const VNNI: bool> Octet for Bytes32<VNNI> {
     unsafe fn fma_lane<const T: i32>(acc: __m256, a: __m256, b: *const f32) -> __m256 {
         // SAFETY: as above.
         unsafe { Self::fma_with(acc, a, b.add(T as usize)) }
+    }
+    #[inline(always)]
+    unsafe fn decode(
+        format: Format,
+        p: *const u8,
+        octets: usize,
+        x: &QuantizedTile,
+        acc: __m256,
+    ) -> (usize, __m256) {
+        if !VNNI || format != Format::Q4_0 {
+            return (0, acc);
+        }
+        // SAFETY: the caller's promise.
+        (octets, unsafe { avx512::q4_0(p, octets, x, acc) })
     }
 }

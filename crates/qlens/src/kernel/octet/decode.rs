@@ -159,7 +159,7 @@ unsafe fn eight_rows<S: Octet, B: Blocks<S>>(
                 let (p, q) = ((p, (&p_head, S::halves(p))), (q, (&q_head, S::halves(q))));
                 acc = two_groups::<S, B, 0, 0>(p, q, x, b, acc);
             }
-            if octets % 2 == 1 {
+            if done < octets && octets % 2 == 1 {
                 let b = octets - 1;
                 let p = p.add(b * bytes);
                 let head = B::head(p);
