@@ -19,8 +19,8 @@
 //!
 //! # What a lie costs
 //!
-//! An index that a file brings along is not trusted, and not walked either. What can be checked for a
-//! few thousand instructions is checked once ([`Index::stored`]); the rest where it is used, so that a
+//! An index that a file brings along is not trusted, and not walked either. Its header, its fingerprint of
+//! the vocabulary and its small parts are checked once ([`Index::stored`]); the rest where it is used, so that a
 //! wrong entry can make other tokens, as a wrong vocabulary could, and nothing else:
 //!
 //! - A slot says where to look, never what is there: what it leads to is compared with the text or the

@@ -8,8 +8,8 @@
 //!
 //! `cargo xtask bench --only loops` finds the markers and prints what `llvm-mca` makes of each loop. Its model loads
 //! 16 bytes in a cycle, of which the core loads 8; so the loops that are bound by loads (decoding `Q8_0`) are slower
-//! than it says, in whatever order. `ldr d`, `ldr x` and `ins` would load the same bytes beside the products, with
-//! three instructions for one: more energy for each token, and no fewer cycles where memory is the limit.
+//! than it says, in whatever order. `ldr d`, `ldr x` and `ins` could load the same bytes beside the products, with
+//! three instructions for one, which this count of instructions a token has no room for.
 
 mod decode;
 mod tile;
