@@ -209,7 +209,8 @@ struct Terminal {
 
 impl Terminal {
     fn open(arguments: &str) -> Self {
-        let command = format!("{QLENS} chat {} {arguments}", model());
+        // A shell that stayed would get Ctrl-C, too, and some shells then end with 130 whatever the program did.
+        let command = format!("exec {QLENS} chat {} {arguments}", model());
         let mut child = Command::new("script")
             .args(["--quiet", "--return", "--command", &command, "/dev/null"])
             .env("TERM", "xterm")
