@@ -223,19 +223,43 @@ fn penalize(logits: &mut [f32], recent: &[u32], penalty: f32) {
     }
 }
 
+/// Logits that [`argmax`] looks through at a time.
+const RUN: usize = 512;
+
 /// The most likely token: the lowest id among the highest logits; 0 if there is nothing but NaN.
+///
+/// Looks for the run with the highest logit, and only there for the id: a maximum alone takes a vector instruction
+/// or two for several logits.
 fn argmax(logits: &[f32]) -> u32 {
-    let mut best = None;
-    for (id, &logit) in logits.iter().enumerate() {
-        let better = match best {
-            None => !logit.is_nan(),
-            Some((_, highest)) => logit > highest,
-        };
-        if better {
-            best = Some((id as u32, logit));
+    let mut best = (f32::NEG_INFINITY, 0);
+    for (run, logits) in logits.chunks(RUN).enumerate() {
+        let highest = highest(logits);
+        if highest > best.0 {
+            best = (highest, run * RUN);
         }
     }
-    best.map_or(0, |(id, _)| id)
+    let (highest, start) = best;
+    #[allow(clippy::float_cmp, reason = "it is one of them")]
+    let id = logits.iter().skip(start).position(|&x| x == highest);
+    id.map_or(0, |id| (start + id) as u32)
+}
+
+/// The highest of `logits`, NaN being lower than all.
+fn highest(logits: &[f32]) -> f32 {
+    let higher = |a: f32, b: f32| if b > a { b } else { a };
+    let (whole, rest) = logits.as_chunks::<16>();
+    let lanes = whole
+        .iter()
+        .fold([f32::NEG_INFINITY; 16], |mut lanes, chunk| {
+            for (lane, &x) in lanes.iter_mut().zip(chunk) {
+                *lane = higher(*lane, x);
+            }
+            lanes
+        });
+    lanes
+        .iter()
+        .chain(rest)
+        .fold(f32::NEG_INFINITY, |a, &b| higher(a, b))
 }
 
 /// Steps 2 to 4: writes the tokens to draw from to the front of `candidates` and returns how many.

@@ -8,9 +8,11 @@ use crate::{
     workers::{Workers, for_each_columns},
 };
 
-/// Rows of a matrix in one task: small enough that a slow core takes fewer of them, a multiple of
-/// every kernel's tile.
-const ROWS_A_TASK: usize = 64;
+/// Rows of a matrix in one task, at most. A task reads its rows as one run of memory, and what a processor has
+/// fetched beyond the run's end is lost, so runs are long.
+const ROWS_A_TASK: usize = 256;
+/// Tasks of a job for each core, at least: so that a slow core takes fewer.
+const TASKS_A_CORE: usize = 4;
 
 /// What does not change during a pass.
 #[derive(Clone, Copy)]
@@ -82,10 +84,19 @@ impl Pass<'_> {
             x,
             quantized: quantized.rows(layout),
         };
+        let task = self.rows_a_task(matrices.iter().map(Matrix::rows).sum());
         let outs = products.map(|(matrix, out)| (out, matrix.rows()));
-        for_each_columns(self.workers, outs, ROWS_A_TASK, |i, part| {
+        for_each_columns(self.workers, outs, task, |i, part| {
             self.compute.matmul(&matrices[i], &x, part);
         });
+    }
+
+    /// Rows in one task of a job of `rows`: a multiple of every kernel's tile.
+    fn rows_a_task(&self, rows: usize) -> usize {
+        let tile = if self.tokens > 1 { 32 } else { 8 };
+        rows.div_ceil(self.workers.count() * TASKS_A_CORE)
+            .next_multiple_of(tile)
+            .min(ROWS_A_TASK)
     }
 
     /// RMSNorm of each row of `x`.

@@ -21,6 +21,8 @@ use crate::{
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,f16c")]
 #[allow(clippy::cast_ptr_alignment, reason = "loads are the unaligned ones")]
 pub unsafe fn q4_0(p: *const u8, octets: usize, x: &QuantizedTile, mut acc: __m256) -> __m256 {
+    /// Bytes from a block to the one to fetch meanwhile: a page, since a processor's own fetching stops at its end.
+    const AHEAD: usize = 4096;
     /// `(a ^ b) & c`.
     const XOR_AND: i32 = 0x28;
     let (sign, nibble) = (
@@ -37,6 +39,9 @@ pub unsafe fn q4_0(p: *const u8, octets: usize, x: &QuantizedTile, mut acc: __m2
         // SAFETY: an octet and a group of activations are read: the caller's promise.
         unsafe {
             let p = p.add(b * OCTET * Format::Q4_0.block_bytes());
+            for line in 0..3 {
+                _mm_prefetch::<_MM_HINT_T0>(p.wrapping_add(AHEAD + 64 * line).cast());
+            }
             let q = _mm512_broadcast_i64x4(_mm256_loadu_si256(x.q.add(GROUP * b).cast()));
             let (a, c) = (
                 _mm512_loadu_si512(p.add(QUANTS).cast()),
