@@ -120,7 +120,9 @@ impl ModelFile {
 
     /// Tells the system that all of it is going to be read, so that it reads ahead.
     pub fn read_ahead(&self) {
-        // A hint that is not taken is no loss.
+        // Hints that are not taken are no loss. Weights are streamed, and small pages interrupt the stream.
+        #[cfg(target_os = "linux")]
+        let _ = self.map.advise(Advice::HugePage);
         let _ = self.map.advise(Advice::WillNeed);
     }
 
