@@ -1,7 +1,5 @@
 //! Attention of one position over the KV cache: written once over [`Lanes`].
 
-use core::ops::Range;
-
 use super::{
     float::exp,
     lanes::{LANES, Lanes},
@@ -42,7 +40,29 @@ pub fn attend<L: Lanes>(
             score::<L, HEADS>(q, keys, head_dim, scores, scale);
         }
     }
-    average::<L, _>(out, &values.chunks_exact(head_dim), head_dim, scores);
+    // Widths that are known make loops that are only arithmetic.
+    let vectors = values.as_chunks::<LANES>().0;
+    match head_dim {
+        64 => average::<L, _>(
+            out,
+            vectors.as_chunks::<{ 64 / LANES }>().0,
+            head_dim,
+            scores,
+        ),
+        128 => average::<L, _>(
+            out,
+            vectors.as_chunks::<{ 128 / LANES }>().0,
+            head_dim,
+            scores,
+        ),
+        256 => average::<L, _>(
+            out,
+            vectors.as_chunks::<{ 256 / LANES }>().0,
+            head_dim,
+            scores,
+        ),
+        _ => average::<L, _>(out, values.chunks_exact(head_dim), head_dim, scores),
+    }
 }
 
 /// What is left of [`attend`] when scores, `[n, 4]`, are there and values are `[n, head_dim / 32]` blocks:
@@ -57,27 +77,35 @@ pub fn average_q8_0<L: Lanes>(
     scores: &mut [f32],
 ) {
     let (scores, _) = scores.as_chunks_mut::<HEADS>();
-    average::<L, _>(
-        out,
-        &values.chunks_exact(head_dim / GROUP),
-        head_dim,
-        scores,
-    );
+    let values = values.chunks_exact(head_dim / GROUP);
+    average::<L, _>(out, values, head_dim, scores);
 }
 
 /// The value of a head at one position, as the cache stores it.
 trait Value {
-    /// These columns, at most one vector; lanes past them are 0.
-    fn load<L: Lanes>(&self, columns: Range<usize>) -> L;
+    /// Vector `i` of its columns; lanes past the last column are 0.
+    fn load<L: Lanes>(&self, i: usize) -> L;
 
-    /// What they are multiplied with, given the weights of the position.
-    fn weights<L: Lanes>(&self, column: usize, weights: &[f32; HEADS]) -> [f32; HEADS];
+    /// What vector `i` is multiplied with, given the weights of the position.
+    fn weights<L: Lanes>(&self, i: usize, weights: &[f32; HEADS]) -> [f32; HEADS];
+}
+
+impl<const W: usize> Value for [[u16; LANES]; W] {
+    #[inline(always)]
+    fn load<L: Lanes>(&self, i: usize) -> L {
+        L::load_f16(&self[i])
+    }
+
+    #[inline(always)]
+    fn weights<L: Lanes>(&self, _: usize, weights: &[f32; HEADS]) -> [f32; HEADS] {
+        *weights
+    }
 }
 
 impl Value for [u16] {
     #[inline(always)]
-    fn load<L: Lanes>(&self, columns: Range<usize>) -> L {
-        let columns = &self[columns];
+    fn load<L: Lanes>(&self, i: usize) -> L {
+        let columns = &self[i * LANES..];
         match columns.first_chunk() {
             Some(whole) => L::load_f16(whole),
             None => L::load_f16(&padded(columns)),
@@ -92,51 +120,53 @@ impl Value for [u16] {
 
 impl Value for [BlockQ8_0] {
     #[inline(always)]
-    fn load<L: Lanes>(&self, columns: Range<usize>) -> L {
-        // Two vectors a block.
-        let (vectors, _) = self[columns.start / GROUP].q.as_chunks();
-        L::load_i8(&vectors[columns.start % GROUP / LANES])
+    fn load<L: Lanes>(&self, i: usize) -> L {
+        let (vectors, _) = self[i / VECTORS].q.as_chunks();
+        L::load_i8(&vectors[i % VECTORS])
     }
 
     #[inline(always)]
-    fn weights<L: Lanes>(&self, column: usize, weights: &[f32; HEADS]) -> [f32; HEADS] {
-        let d = L::half(u16::from_le_bytes(self[column / GROUP].d));
+    fn weights<L: Lanes>(&self, i: usize, weights: &[f32; HEADS]) -> [f32; HEADS] {
+        let d = L::half(u16::from_le_bytes(self[i / VECTORS].d));
         let [a, b, c, d4] = *weights;
         [a * d, b * d, c * d, d4 * d]
     }
 }
 
+/// Vectors of a block.
+const VECTORS: usize = GROUP / LANES;
+
 /// `out = softmax(scores) values` for as many heads as `out` has, `[heads, head_dim]`.
 #[inline(always)]
 fn average<'v, L: Lanes, V: Value + ?Sized + 'v>(
     out: &mut [f32],
-    values: &(impl Iterator<Item = &'v V> + Clone),
+    values: impl IntoIterator<Item = &'v V> + Clone,
     head_dim: usize,
     scores: &mut [[f32; HEADS]],
 ) {
     let inverses = softmax::<L>(scores).map(|sum| 1.0 / sum);
     match out.len() / head_dim {
-        1 => average_heads::<L, V, 1>(out, values, head_dim, scores, inverses),
-        2 => average_heads::<L, V, 2>(out, values, head_dim, scores, inverses),
-        3 => average_heads::<L, V, 3>(out, values, head_dim, scores, inverses),
-        _ => average_heads::<L, V, HEADS>(out, values, head_dim, scores, inverses),
+        1 => average_heads::<L, V, 1>(out, &values, head_dim, scores, inverses),
+        2 => average_heads::<L, V, 2>(out, &values, head_dim, scores, inverses),
+        3 => average_heads::<L, V, 3>(out, &values, head_dim, scores, inverses),
+        _ => average_heads::<L, V, HEADS>(out, &values, head_dim, scores, inverses),
     }
 }
 
 #[inline(always)]
 fn average_heads<'v, L: Lanes, V: Value + ?Sized + 'v, const H: usize>(
     out: &mut [f32],
-    values: &(impl Iterator<Item = &'v V> + Clone),
+    values: &(impl IntoIterator<Item = &'v V> + Clone),
     head_dim: usize,
     scores: &[[f32; HEADS]],
     inverses: [f32; HEADS],
 ) {
-    for start in (0..head_dim).step_by(LANES) {
+    for (i, start) in (0..head_dim).step_by(LANES).enumerate() {
         let columns = start..head_dim.min(start + LANES);
         let mut sums = [L::splat(0.0); H];
-        for (value, scores) in values.clone().zip(scores) {
-            let weights = value.weights::<L>(start, scores);
-            let value = value.load::<L>(columns.clone());
+        for (value, scores) in values.clone().into_iter().zip(scores) {
+            let weights = value.weights::<L>(i, scores);
+            let value = value.load::<L>(i);
             for (sum, weight) in sums.iter_mut().zip(weights) {
                 *sum = sum.fma(L::splat(weight), value);
             }
@@ -160,6 +190,7 @@ fn score<L: Lanes, const H: usize>(
     match head_dim {
         64 => score_whole::<L, H, { 64 / LANES }>(q, keys, scores, scale),
         128 => score_whole::<L, H, { 128 / LANES }>(q, keys, scores, scale),
+        256 => score_whole::<L, H, { 256 / LANES }>(q, keys, scores, scale),
         _ => score_any::<L, H>(q, keys, head_dim, scores, scale),
     }
 }
@@ -172,20 +203,11 @@ fn score_whole<L: Lanes, const H: usize, const W: usize>(
     scores: &mut [[f32; HEADS]],
     scale: f32,
 ) {
-    let (q, keys) = (
-        q.as_chunks::<LANES>().0.as_chunks::<W>().0,
-        keys.as_chunks::<LANES>().0.as_chunks::<W>().0,
-    );
-    let q = &q[..H];
+    let q = q.as_chunks::<LANES>().0.as_chunks::<W>().0;
+    let q = q.first_chunk::<H>().expect("as many heads");
+    let keys = keys.as_chunks::<LANES>().0.as_chunks::<W>().0;
     for (key, scores) in keys.iter().zip(scores) {
-        let mut sums = [L::splat(0.0); HEADS];
-        for c in 0..W {
-            let key = L::load_f16(&key[c]);
-            for (sum, q) in sums.iter_mut().zip(q) {
-                *sum = sum.fma(L::load(&q[c]), key);
-            }
-        }
-        *scores = L::sums(sums).map(|sum| sum * scale);
+        *scores = L::sums(L::products(q, key)).map(|sum| sum * scale);
     }
 }
 
@@ -203,8 +225,9 @@ fn score_any<L: Lanes, const H: usize>(
         let mut sums = [L::splat(0.0); HEADS];
         for (sum, q) in sums.iter_mut().zip(q.chunks_exact(head_dim).take(H)) {
             let (q, q_rest) = q.as_chunks::<LANES>();
-            for (key, q) in key.iter().zip(q) {
-                *sum = sum.fma(L::load(q), L::load_f16(key));
+            for (c, (key, q)) in key.iter().zip(q).enumerate() {
+                let (q, key) = (L::load(q), L::load_f16(key));
+                *sum = if c == 0 { q.mul(key) } else { sum.fma(q, key) };
             }
             if !q_rest.is_empty() {
                 let key = L::load_f16(&padded(key_rest));

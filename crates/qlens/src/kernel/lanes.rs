@@ -103,6 +103,15 @@ pub trait Lanes: Copy {
         [a.sum(), b.sum(), c.sum(), d.sum()]
     }
 
+    /// As the function of that name.
+    #[inline(always)]
+    fn products<const H: usize, const W: usize>(
+        q: &[[[f32; LANES]; W]; H],
+        key: &[[u16; LANES]; W],
+    ) -> [Self; 4] {
+        products(q, key)
+    }
+
     /// The first half of that tree: lanes `i`, `i + 4`, `i + 8` and `i + 12` as one, for `i` in 0..4.
     #[inline(always)]
     fn quarters(self, f: impl Fn(f32, f32) -> f32) -> [f32; 4] {
@@ -123,6 +132,24 @@ pub trait Lanes: Copy {
         }
         all[0]
     }
+}
+
+/// The products of `H` heads of a query with a key of half precision, each as sixteen partial sums: those of the first
+/// sixteen columns, and the others' added one after the other. At most four heads; the rest is 0.
+#[inline(always)]
+pub fn products<L: Lanes, const H: usize, const W: usize>(
+    q: &[[[f32; LANES]; W]; H],
+    key: &[[u16; LANES]; W],
+) -> [L; 4] {
+    let mut sums = [L::splat(0.0); 4];
+    for c in 0..W {
+        let key = L::load_f16(&key[c]);
+        for (sum, q) in sums.iter_mut().zip(q) {
+            let q = L::load(&q[c]);
+            *sum = if c == 0 { q.mul(key) } else { sum.fma(q, key) };
+        }
+    }
+    sums
 }
 
 /// The specification: sixteen f32, one after the other.

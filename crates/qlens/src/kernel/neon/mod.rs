@@ -2,6 +2,7 @@
 
 mod eight_rows;
 mod four_rows;
+mod scores;
 mod sdot;
 
 #[allow(clippy::wildcard_imports, reason = "fifty intrinsics")]
@@ -288,6 +289,13 @@ impl Lanes for Neon {
             vst1q_f32(sums.as_mut_ptr(), vpaddq_f32(ab, cd));
         }
         sums
+    }
+    #[inline(always)]
+    fn products<const H: usize, const W: usize>(
+        q: &[[[f32; LANES]; W]; H],
+        key: &[[u16; LANES]; W],
+    ) -> [Self; 4] {
+        scores::products(q, key)
     }
     #[inline(always)]
     fn store_i8(self, out: &mut [i8; LANES]) -> i32 {
