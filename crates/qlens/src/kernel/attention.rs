@@ -43,25 +43,10 @@ pub fn attend<L: Lanes>(
     // Widths that are known make loops that are only arithmetic.
     let vectors = values.as_chunks::<LANES>().0;
     match head_dim {
-        64 => average::<L, _>(
-            out,
-            vectors.as_chunks::<{ 64 / LANES }>().0,
-            head_dim,
-            scores,
-        ),
-        128 => average::<L, _>(
-            out,
-            vectors.as_chunks::<{ 128 / LANES }>().0,
-            head_dim,
-            scores,
-        ),
-        256 => average::<L, _>(
-            out,
-            vectors.as_chunks::<{ 256 / LANES }>().0,
-            head_dim,
-            scores,
-        ),
-        _ => average::<L, _>(out, values.chunks_exact(head_dim), head_dim, scores),
+        64 => average::<L, _>(out, &vectors.as_chunks::<4>().0, head_dim, scores),
+        128 => average::<L, _>(out, &vectors.as_chunks::<8>().0, head_dim, scores),
+        256 => average::<L, _>(out, &vectors.as_chunks::<16>().0, head_dim, scores),
+        _ => average::<L, _>(out, &values.chunks_exact(head_dim), head_dim, scores),
     }
 }
 
@@ -78,7 +63,7 @@ pub fn average_q8_0<L: Lanes>(
 ) {
     let (scores, _) = scores.as_chunks_mut::<HEADS>();
     let values = values.chunks_exact(head_dim / GROUP);
-    average::<L, _>(out, values, head_dim, scores);
+    average::<L, _>(out, &values, head_dim, scores);
 }
 
 /// The value of a head at one position, as the cache stores it.
@@ -140,16 +125,16 @@ const VECTORS: usize = GROUP / LANES;
 #[inline(always)]
 fn average<'v, L: Lanes, V: Value + ?Sized + 'v>(
     out: &mut [f32],
-    values: impl IntoIterator<Item = &'v V> + Clone,
+    values: &(impl IntoIterator<Item = &'v V> + Clone),
     head_dim: usize,
     scores: &mut [[f32; HEADS]],
 ) {
     let inverses = softmax::<L>(scores).map(|sum| 1.0 / sum);
     match out.len() / head_dim {
-        1 => average_heads::<L, V, 1>(out, &values, head_dim, scores, inverses),
-        2 => average_heads::<L, V, 2>(out, &values, head_dim, scores, inverses),
-        3 => average_heads::<L, V, 3>(out, &values, head_dim, scores, inverses),
-        _ => average_heads::<L, V, HEADS>(out, &values, head_dim, scores, inverses),
+        1 => average_heads::<L, V, 1>(out, values, head_dim, scores, inverses),
+        2 => average_heads::<L, V, 2>(out, values, head_dim, scores, inverses),
+        3 => average_heads::<L, V, 3>(out, values, head_dim, scores, inverses),
+        _ => average_heads::<L, V, HEADS>(out, values, head_dim, scores, inverses),
     }
 }
 
