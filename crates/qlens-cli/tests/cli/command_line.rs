@@ -36,7 +36,7 @@ fn help_and_version_are_data() {
             "--threads",
             "--batch",
             "--kernel",
-            "scalar, neon, dotprod, avx2, avx512",
+            "scalar, neon, dotprod, i8mm, avx2, avx512",
             "--kv",
             "f16, q8_0",
         ] {

@@ -21,6 +21,7 @@
 //! | `scalar`  | one by one             | nothing                      |
 //! | `neon`    | `smull`, `sadalp`      | any Armv8-A                  |
 //! | `dotprod` | `sdot`                 | Armv8.2-A with dotprod       |
+//! | `i8mm`    | `smmla`, in prefill    | and Armv8.6-A with i8mm      |
 //! | `avx2`    | `vpmaddubsw`           | x86-64 with AVX2, FMA, F16C  |
 //! | `avx512`  | `vpdpbusd`             | and AVX-512 F, BW, DQ, VL, VNNI |
 
@@ -77,6 +78,8 @@ pub enum Kernel {
     Neon,
     /// Armv8.2-A Advanced SIMD with `sdot`.
     Dotprod,
+    /// Armv8.6-A Advanced SIMD with `smmla` as well.
+    I8mm,
     /// x86-64 AVX2 with FMA and F16C.
     Avx2,
     /// x86-64 AVX-512 with VNNI.
@@ -96,9 +99,9 @@ pub enum Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unknown => {
-                f.write_str("no such kernel: it is one of scalar, neon, dotprod, avx2, avx512")
-            }
+            Self::Unknown => f.write_str(
+                "no such kernel: it is one of scalar, neon, dotprod, i8mm, avx2, avx512",
+            ),
             Self::Unavailable(kernel) => {
                 write!(f, "this processor cannot run kernel {kernel}; it can run")?;
                 for k in Kernel::ALL.into_iter().filter(|k| k.is_available()) {
@@ -114,10 +117,11 @@ impl core::error::Error for Error {}
 
 impl Kernel {
     /// Slowest to fastest, on whichever machine has them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Scalar,
         Self::Neon,
         Self::Dotprod,
+        Self::I8mm,
         Self::Avx2,
         Self::Avx512,
     ];
@@ -139,6 +143,8 @@ impl Kernel {
             Self::Neon => true,
             #[cfg(target_arch = "aarch64")]
             Self::Dotprod => neon::has_dotprod(),
+            #[cfg(target_arch = "aarch64")]
+            Self::I8mm => neon::has_i8mm(),
             #[cfg(target_arch = "x86_64")]
             Self::Avx2 => avx2::is_available(),
             #[cfg(target_arch = "x86_64")]
@@ -157,6 +163,7 @@ impl Kernel {
             Self::Scalar => "scalar",
             Self::Neon => "neon",
             Self::Dotprod => "dotprod",
+            Self::I8mm => "i8mm",
             Self::Avx2 => "avx2",
             Self::Avx512 => "avx512",
         }
@@ -258,7 +265,7 @@ macro_rules! dispatch {
                 match self.0 {
                     #[cfg(target_arch = "aarch64")]
                     // SAFETY: Advanced SIMD is part of every aarch64 target that this crate builds for.
-                    Kernel::Neon | Kernel::Dotprod => unsafe { neon::$name($($arg),*) },
+                    Kernel::Neon | Kernel::Dotprod | Kernel::I8mm => unsafe { neon::$name($($arg),*) },
                     #[cfg(target_arch = "x86_64")]
                     // SAFETY: `Compute::new` found AVX2, FMA and F16C.
                     Kernel::Avx2 => unsafe { avx2::$name($($arg),*) },
@@ -286,6 +293,9 @@ impl Compute {
             #[cfg(target_arch = "aarch64")]
             // SAFETY: `Compute::new` found the dot product instructions.
             Kernel::Dotprod => unsafe { neon::matmul_dotprod(matrix, x, out) },
+            #[cfg(target_arch = "aarch64")]
+            // SAFETY: `Compute::new` found the instructions for matrices of int8, and dot products.
+            Kernel::I8mm => unsafe { neon::matmul_i8mm(matrix, x, out) },
             #[cfg(target_arch = "x86_64")]
             // SAFETY: `Compute::new` found AVX2, FMA and F16C.
             Kernel::Avx2 => unsafe { avx2::matmul(matrix, x, out) },

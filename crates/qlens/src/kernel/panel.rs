@@ -22,7 +22,7 @@ use crate::{
 /// Groups of 32 columns in a panel, at most.
 const GROUPS: usize = 32;
 /// Steps of a group.
-const STEPS: usize = GROUP / 4;
+pub const STEPS: usize = GROUP / 4;
 
 /// Weights of eight rows as int8, and what they are multiplied with.
 #[repr(C, align(64))]
@@ -149,28 +149,11 @@ unsafe fn tile<S: Octet, const KIND: u8>(
         let (done, mut acc) = S::tile(KIND, panel, groups, x, acc);
         for g in done..groups {
             let q = x.q.add(TILE * GROUP * g);
-            let xs = [
-                S::x(q),
-                S::x(q.add(GROUP)),
-                S::x(q.add(2 * GROUP)),
-                S::x(q.add(3 * GROUP)),
-            ];
-            let w = panel.q[g].each_ref();
-            let mut a = [S::start(); TILE];
-            step::<S, 0>(&mut a, w[0], &xs);
-            step::<S, 1>(&mut a, w[1], &xs);
-            step::<S, 2>(&mut a, w[2], &xs);
-            step::<S, 3>(&mut a, w[3], &xs);
-            // Halves that have scales of their own are summed apart.
-            let mut b = if KIND == TWO_SCALES {
-                [S::start(); TILE]
+            let (a, b) = if KIND == TWO_SCALES {
+                S::products::<true>(&panel.q[g], q)
             } else {
-                a
+                S::products::<false>(&panel.q[g], q)
             };
-            step::<S, 4>(&mut b, w[4], &xs);
-            step::<S, 5>(&mut b, w[5], &xs);
-            step::<S, 6>(&mut b, w[6], &xs);
-            step::<S, 7>(&mut b, w[7], &xs);
 
             let d = S::load_f(panel.d[g].as_ptr());
             let x_d = S::f4(x.d.add(TILE * g));
@@ -199,17 +182,47 @@ unsafe fn tile<S: Octet, const KIND: u8>(
     }
 }
 
-/// The sums of a group, integer scales multiplied in; `b` goes on where `a` ended if both halves have one.
+/// The sums of a group, integer scales multiplied in.
 #[inline(always)]
-unsafe fn sums<S: Octet, const KIND: u8>(a: S::Acc, b: S::Acc, scales: [S::I8; 2]) -> S::F8 {
+unsafe fn sums<S: Octet, const KIND: u8>(a: S::I8, b: S::I8, scales: [S::I8; 2]) -> S::F8 {
     // SAFETY: the caller's promise.
     unsafe {
-        let (a, b) = (S::sums(a), S::sums(b));
         S::to_f::<0>(match KIND {
             TWO_SCALES => S::add_i(S::mul_i(a, scales[0]), S::mul_i(b, scales[1])),
             SCALE_AND_MIN => S::mul_i(b, scales[0]),
             _ => b,
         })
+    }
+}
+
+/// As [`Octet::products`], step by step.
+#[inline(always)]
+pub unsafe fn products<S: Octet, const HALVES: bool>(
+    w: &[[u8; STEP]; STEPS],
+    x: *const i8,
+) -> ([S::I8; TILE], [S::I8; TILE]) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let xs = [
+            S::x(x),
+            S::x(x.add(GROUP)),
+            S::x(x.add(2 * GROUP)),
+            S::x(x.add(3 * GROUP)),
+        ];
+        let mut a = [S::start(); TILE];
+        step::<S, 0>(&mut a, &w[0], &xs);
+        step::<S, 1>(&mut a, &w[1], &xs);
+        step::<S, 2>(&mut a, &w[2], &xs);
+        step::<S, 3>(&mut a, &w[3], &xs);
+        let mut b = if HALVES { [S::start(); TILE] } else { a };
+        step::<S, 4>(&mut b, &w[4], &xs);
+        step::<S, 5>(&mut b, &w[5], &xs);
+        step::<S, 6>(&mut b, &w[6], &xs);
+        step::<S, 7>(&mut b, &w[7], &xs);
+        (
+            [S::sums(a[0]), S::sums(a[1]), S::sums(a[2]), S::sums(a[3])],
+            [S::sums(b[0]), S::sums(b[1]), S::sums(b[2]), S::sums(b[3])],
+        )
     }
 }
 
@@ -308,6 +321,8 @@ pub unsafe fn prefill<S: Octet + Simd, B: Blocks<S> + RowBlocks<S>, const KIND: 
                 }
             }
             let (groups, at) = (here * B::GROUPS, first * B::GROUPS);
+            // SAFETY: the panel has as many groups, and the caller's promise.
+            unsafe { S::arrange(&mut panel, groups) };
             for t in (0..tokens).step_by(TILE) {
                 let last = TILE.min(tokens - t) - 1;
                 let tile = x.tile(t);

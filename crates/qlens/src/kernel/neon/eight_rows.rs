@@ -4,14 +4,17 @@
 use core::arch::aarch64::*;
 use core::arch::asm;
 
-use super::{Bytes32, halves, negated, sdot, shift_right_insert};
+use super::{Bytes32, halves, negated, sdot, shift_right_insert, smmla};
 use crate::{
     kernel::{
         activations::{QuantizedTile, TILE},
         octet::Octet,
-        panel::{PLAIN, Panel, SCALE_AND_MIN},
+        panel::{self, PLAIN, Panel, SCALE_AND_MIN, STEPS},
     },
-    quant::{Format, interleave::OCTET},
+    quant::{
+        Format,
+        interleave::{OCTET, STEP},
+    },
 };
 
 type Pair<T> = [T; 2];
@@ -81,7 +84,9 @@ unsafe fn dot_lane<const SDOT: bool, const L: usize>(
 }
 
 // SAFETY: Advanced SIMD is there on every aarch64 target; the caller vouches for SDOT.
-unsafe impl<const SDOT: bool> Octet for Bytes32<SDOT> {
+unsafe impl<const SDOT: bool, const SMMLA: bool> Octet for Bytes32<SDOT, SMMLA> {
+    const ONE_ROW: bool = !SMMLA;
+
     type Bytes = Pair<int8x16_t>;
     type X = Pair<int8x16_t>;
     type Acc = Pair<Sums>;
@@ -280,6 +285,26 @@ unsafe impl<const SDOT: bool> Octet for Bytes32<SDOT> {
         both(acc, a, |acc, a| unsafe { vfmaq_laneq_f32::<T>(acc, a, b) })
     }
     #[inline(always)]
+    unsafe fn arrange(panel: &mut Panel, groups: usize) {
+        if SMMLA {
+            smmla::arrange(panel, groups);
+        }
+    }
+    #[inline(always)]
+    unsafe fn products<const HALVES: bool>(
+        w: &[[u8; STEP]; STEPS],
+        x: *const i8,
+    ) -> ([Self::I8; TILE], [Self::I8; TILE]) {
+        // SAFETY: the caller's promise; SMMLA is true only below an entry point that has i8mm.
+        unsafe {
+            if SMMLA {
+                smmla::products::<HALVES>(w, x)
+            } else {
+                panel::products::<Self, HALVES>(w, x)
+            }
+        }
+    }
+    #[inline(always)]
     unsafe fn decode(
         format: Format,
         p: *const u8,
@@ -303,7 +328,7 @@ unsafe impl<const SDOT: bool> Octet for Bytes32<SDOT> {
         acc: [Self::F8; TILE],
     ) -> (usize, [Self::F8; TILE]) {
         let pairs = groups / 2;
-        if !SDOT || pairs == 0 {
+        if !SDOT || SMMLA || pairs == 0 {
             return (0, acc);
         }
         // SAFETY: the caller's promise.

@@ -147,7 +147,7 @@ macro_rules! take {
     reason = "loads and stores of vectors need no alignment"
 )]
 // SAFETY: Advanced SIMD is there on every aarch64 target; the caller vouches for SDOT.
-unsafe impl<const SDOT: bool> Simd for Bytes32<SDOT> {
+unsafe impl<const SDOT: bool, const SMMLA: bool> Simd for Bytes32<SDOT, SMMLA> {
     type Bytes = Pair;
     type Sums = Running;
     type I4 = int32x4_t;

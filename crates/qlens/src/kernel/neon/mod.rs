@@ -4,6 +4,7 @@ mod eight_rows;
 mod four_rows;
 mod scores;
 mod sdot;
+mod smmla;
 
 #[allow(clippy::wildcard_imports, reason = "fifty intrinsics")]
 use core::arch::aarch64::*;
@@ -27,6 +28,16 @@ pub fn has_dotprod() -> bool {
         asm!("mrs {}, ID_AA64ISAR0_EL1", out(reg) features, options(pure, nomem, nostack, preserves_flags));
     };
     features >> 44 & 0xF >= 1
+}
+
+/// Whether this core has `smmla`, and `sdot`.
+pub fn has_i8mm() -> bool {
+    let features: u64;
+    // SAFETY: as above.
+    unsafe {
+        asm!("mrs {}, ID_AA64ISAR1_EL1", out(reg) features, options(pure, nomem, nostack, preserves_flags));
+    }
+    features >> 52 & 0xF >= 1 && has_dotprod()
 }
 
 /// Four halves to four floats.
@@ -336,22 +347,32 @@ fn shift_left_insert<const N: i32>(mut a: int8x16_t, b: int8x16_t) -> int8x16_t 
     a
 }
 
-/// 32 bytes in two registers; `SDOT` says whether the core has the dot product instructions.
+/// 32 bytes in two registers; `SDOT` and `SMMLA` say whether the core has those instructions.
 #[derive(Clone, Copy)]
-pub struct Bytes32<const SDOT: bool>;
+pub struct Bytes32<const SDOT: bool, const SMMLA: bool>;
 
 /// Products with block formats, on any Armv8-A core.
 #[target_feature(enable = "neon")]
 pub fn matmul_neon(matrix: &Matrix<'_>, x: &QuantizedRows<'_>, out: &mut Columns<'_>) {
     // SAFETY: the feature is enabled here.
-    unsafe { octet::matmul::<Bytes32<false>>(matrix, x, out) }
+    unsafe { octet::matmul::<Bytes32<false, false>>(matrix, x, out) }
 }
 
 /// Products with block formats, on cores with `sdot`.
 #[target_feature(enable = "neon,dotprod")]
 pub fn matmul_dotprod(matrix: &Matrix<'_>, x: &QuantizedRows<'_>, out: &mut Columns<'_>) {
     // SAFETY: the features are enabled here.
-    unsafe { octet::matmul::<Bytes32<true>>(matrix, x, out) }
+    unsafe { octet::matmul::<Bytes32<true, false>>(matrix, x, out) }
+}
+
+/// Products with block formats, on cores with `smmla`, which one row of activations has no use for.
+#[target_feature(enable = "neon,dotprod,i8mm")]
+pub fn matmul_i8mm(matrix: &Matrix<'_>, x: &QuantizedRows<'_>, out: &mut Columns<'_>) {
+    if out.rows() == 1 {
+        return matmul_dotprod(matrix, x, out);
+    }
+    // SAFETY: the features are enabled here.
+    unsafe { octet::matmul::<Bytes32<true, true>>(matrix, x, out) }
 }
 
 /// The entry points: functions of [`float`] compiled with Advanced SIMD.

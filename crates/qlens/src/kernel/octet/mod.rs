@@ -17,11 +17,14 @@ pub use blocks::{Block, Blocks, Q4_0, Q4K, Q5_0, Q6K, Q8_0, Scales};
 use super::{
     QuantizedRows,
     activations::{QuantizedTile, TILE},
-    panel::{self, PLAIN, Panel, SCALE_AND_MIN, TWO_SCALES},
+    panel::{self, PLAIN, Panel, SCALE_AND_MIN, STEPS, TWO_SCALES},
     rows::{RowBlocks, Simd},
 };
 use crate::{
-    quant::{Format, Matrix, interleave::OCTET},
+    quant::{
+        Format, Matrix,
+        interleave::{OCTET, STEP},
+    },
     workers::Columns,
 };
 
@@ -106,6 +109,25 @@ pub unsafe trait Octet {
     /// `acc + a * b` with float `T` of `b`, rounded once.
     unsafe fn fma_lane<const T: i32>(acc: Self::F8, a: Self::F8, b: Self::F4) -> Self::F8;
 
+    /// Whether one row of activations is taken as well as several.
+    const ONE_ROW: bool = true;
+
+    /// Puts the int8 of the panel's first `groups` groups in the order that [`products`](Self::products) takes them in.
+    #[inline(always)]
+    unsafe fn arrange(_panel: &mut Panel, _groups: usize) {}
+    /// The sums of the products of a panel's group with the same group of four rows of activations, `[4, 32]` at `x`:
+    /// of its first half, and of the second, or, unless `HALVES`, of both.
+    #[inline(always)]
+    unsafe fn products<const HALVES: bool>(
+        w: &[[u8; STEP]; STEPS],
+        x: *const i8,
+    ) -> ([Self::I8; TILE], [Self::I8; TILE])
+    where
+        Self: Sized,
+    {
+        // SAFETY: the caller's promise.
+        unsafe { panel::products::<Self, HALVES>(w, x) }
+    }
     /// Adds the products of the first octets at `p` with those groups of `x` by a loop of the instruction set's own,
     /// if it has one for `format`. How many of the `octets`, and the sums.
     #[inline(always)]
@@ -176,7 +198,7 @@ unsafe fn product<S: Octet + Simd, B: Blocks<S> + RowBlocks<S>, const KIND: u8>(
     unsafe {
         match out.rows() {
             0 => {}
-            1 => decode::decode::<S, B>(matrix, &x.tile(0), out),
+            1 if S::ONE_ROW => decode::decode::<S, B>(matrix, &x.tile(0), out),
             _ => panel::prefill::<S, B, KIND>(matrix, x, out),
         }
     }
