@@ -174,7 +174,7 @@ fn interleaved(model: &[u8]) -> Aligned {
 }
 
 /// 64-bit FNV-1a of the logits of each file's longest case: the same on every machine.
-const FINGERPRINTS: [(&str, KvType, u64); 7] = [
+const FINGERPRINTS: [(&str, KvType, u64); 9] = [
     ("qwen2-f16.gguf", KvType::F16, 0xf4b3_c70c_2f60_53d6),
     (
         "qwen2-outliers-q4_k_m.gguf",
@@ -184,6 +184,8 @@ const FINGERPRINTS: [(&str, KvType, u64); 7] = [
     ("qwen2-q4_0.gguf", KvType::F16, 0xafe8_218d_221f_c825),
     ("qwen2-q4_k_m.gguf", KvType::F16, 0x18ff_ffb8_5636_a8bf),
     ("qwen2-q8_0.gguf", KvType::F16, 0x3325_f233_d7b9_4df2),
+    ("qwen3-q4_k_m.gguf", KvType::F16, 0xcbd1_161d_2340_ecaa),
+    ("qwen3-q5_0.gguf", KvType::F16, 0xbd0f_b1c0_ad4f_7367),
     ("qwen2-f16.gguf", KvType::Q8_0, 0xddd3_7857_ce8d_0355),
     ("qwen2-q4_k_m.gguf", KvType::Q8_0, 0x377f_6306_fbd3_7910),
 ];

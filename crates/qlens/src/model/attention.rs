@@ -34,6 +34,22 @@ pub(super) fn attention(
     pass.add_bias(q, w.vector(&layer.attn_q_bias));
     pass.add_bias(k, w.vector(&layer.attn_k_bias));
     pass.add_bias(v, w.vector(&layer.attn_v_bias));
+    // Normalised vectors change places with those that they were made of, for there is no copy to keep.
+    let q_norm = w.vector(&layer.attn_q_norm);
+    let (q, attn) = if q_norm.is_empty() {
+        (q, attn)
+    } else {
+        pass.rms_norm(attn, q, q_norm);
+        (attn, q)
+    };
+    let k_norm = w.vector(&layer.attn_k_norm);
+    let k = if k_norm.is_empty() {
+        k
+    } else {
+        let normalised = &mut attn[..tokens * kv_width];
+        pass.rms_norm(normalised, k, k_norm);
+        normalised
+    };
     pass.rope(q, q_width, s.cos, s.sin);
     pass.rope(k, kv_width, s.cos, s.sin);
     for (t, (k, v)) in k

@@ -14,16 +14,19 @@ use crate::gguf::{Gguf, Value};
 pub enum Architecture {
     /// Qwen2, Qwen2.5 and their Coder and Math relatives.
     Qwen2,
+    /// Qwen3 (dense): queries and keys are normalised head by head, and nothing has a bias.
+    Qwen3,
 }
 
 impl Architecture {
     /// Every supported architecture.
-    pub const ALL: [Self; 1] = [Self::Qwen2];
+    pub const ALL: [Self; 2] = [Self::Qwen2, Self::Qwen3];
 
     /// Its name in `general.architecture`, which also prefixes its metadata keys.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Qwen2 => "qwen2",
+            Self::Qwen3 => "qwen3",
         }
     }
 }

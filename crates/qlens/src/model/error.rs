@@ -29,8 +29,10 @@ pub enum TensorKind {
     AttnNorm,
     AttnQ,
     AttnQBias,
+    AttnQNorm,
     AttnK,
     AttnKBias,
+    AttnKNorm,
     AttnV,
     AttnVBias,
     AttnOutput,
@@ -50,8 +52,10 @@ impl TensorKind {
             Self::AttnNorm => "attn_norm.weight",
             Self::AttnQ => "attn_q.weight",
             Self::AttnQBias => "attn_q.bias",
+            Self::AttnQNorm => "attn_q_norm.weight",
             Self::AttnK => "attn_k.weight",
             Self::AttnKBias => "attn_k.bias",
+            Self::AttnKNorm => "attn_k_norm.weight",
             Self::AttnV => "attn_v.weight",
             Self::AttnVBias => "attn_v.bias",
             Self::AttnOutput => "attn_output.weight",
@@ -227,6 +231,8 @@ impl TensorKind {
             Self::OutputNorm
                 | Self::AttnNorm
                 | Self::FfnNorm
+                | Self::AttnQNorm
+                | Self::AttnKNorm
                 | Self::AttnQBias
                 | Self::AttnKBias
                 | Self::AttnVBias

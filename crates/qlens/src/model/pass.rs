@@ -166,7 +166,7 @@ impl Pass<'_> {
     /// Block `il` of the model.
     pub fn layer(&self, s: &mut Scratch<'_>, cache: &mut KvCache<'_>, il: usize) {
         match self.config.architecture {
-            Architecture::Qwen2 => super::qwen2::layer(self, s, cache, il),
+            Architecture::Qwen2 | Architecture::Qwen3 => super::qwen2::layer(self, s, cache, il),
         }
     }
 

@@ -1,4 +1,7 @@
-//! Qwen2 and Qwen2.5 (Qwen team, 2024): pre-norm blocks of attention with q, k, v biases, and SwiGLU.
+//! Qwen2, Qwen2.5 (Qwen team, 2024) and Qwen3 (2025): pre-norm blocks of attention and SwiGLU.
+//!
+//! The order of operations is the same; q, k and v have biases in Qwen2, and each head of q and k a norm in
+//! Qwen3. [`attention`] does what it finds tensors for.
 
 use super::{Pass, Scratch, attention::attention, feed_forward::feed_forward};
 use crate::cache::KvCache;

@@ -8,7 +8,7 @@ use core::fmt::Write as _;
 use bytemuck::{Pod, Zeroable};
 use heapless::String;
 
-use super::{Error, Model, TensorKind};
+use super::{Architecture, Error, Model, TensorKind};
 use crate::{
     gguf::Tensor,
     quant::{self, Format, Matrix},
@@ -34,8 +34,10 @@ pub struct Layer {
     pub attn_norm: Place,
     pub attn_q: Place,
     pub attn_q_bias: Place,
+    pub attn_q_norm: Place,
     pub attn_k: Place,
     pub attn_k_bias: Place,
+    pub attn_k_norm: Place,
     pub attn_v: Place,
     pub attn_v_bias: Place,
     pub attn_output: Place,
@@ -146,12 +148,19 @@ impl<'m> Finder<'_, 'm> {
         use TensorKind as K;
         let c = self.model.config();
         let (q, kv) = (c.q_width(), c.kv_width());
+        // What an architecture does without is not looked for: its forward pass would ignore it.
+        let head_norm = |kind| match c.architecture {
+            Architecture::Qwen2 => Ok(Place::zeroed()),
+            Architecture::Qwen3 => self.vector(kind, c.head_dim),
+        };
         Ok(Layer {
             attn_norm: self.vector(K::AttnNorm, c.n_embd)?,
             attn_q: self.matrix(K::AttnQ, q, c.n_embd)?,
             attn_q_bias: self.optional_vector(K::AttnQBias, q)?,
+            attn_q_norm: head_norm(K::AttnQNorm)?,
             attn_k: self.matrix(K::AttnK, kv, c.n_embd)?,
             attn_k_bias: self.optional_vector(K::AttnKBias, kv)?,
+            attn_k_norm: head_norm(K::AttnKNorm)?,
             attn_v: self.matrix(K::AttnV, kv, c.n_embd)?,
             attn_v_bias: self.optional_vector(K::AttnVBias, kv)?,
             attn_output: self.matrix(K::AttnOutput, c.n_embd, q)?,
