@@ -99,9 +99,10 @@ pub enum Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unknown => f.write_str(
-                "no such kernel: it is one of scalar, neon, dotprod, i8mm, avx2, avx512",
-            ),
+            Self::Unknown => {
+                f.write_str("no such kernel; there are")?;
+                Kernel::ALL.iter().try_for_each(|k| write!(f, " {k}"))
+            }
             Self::Unavailable(kernel) => {
                 write!(f, "this processor cannot run kernel {kernel}; it can run")?;
                 for k in Kernel::ALL.into_iter().filter(|k| k.is_available()) {
@@ -129,7 +130,7 @@ impl Kernel {
     /// The fastest one of this processor.
     ///
     /// [`I8mm`](Self::I8mm) has to be asked for: its loops are in the compiler's order, which an in-order core
-    /// (Cortex-A510) takes longer over than over those laid out for [`Dotprod`](Self::Dotprod), though they are fewer
+    /// (Cortex-A510, by `llvm-mca`) takes longer over than those laid out for [`Dotprod`](Self::Dotprod), though they are fewer
     /// instructions.
     pub fn detect() -> Self {
         Self::ALL

@@ -2,7 +2,8 @@
 //!
 //! [`Model::parse`] checks everything that a forward pass will rely on: that every tensor is there,
 //! in a supported format and of the shape that the metadata says. One file an architecture holds the
-//! order of operations (`qwen2`, which is Qwen3's, too); what architectures share is beside it (`attention`, `feed_forward`).
+//! order of operations (`qwen2`, which is Qwen3's, too); what architectures share is beside it (`attention`,
+//! `feed_forward`).
 
 mod attention;
 mod config;

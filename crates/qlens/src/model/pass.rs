@@ -11,7 +11,7 @@ use crate::{
 /// Rows of a matrix in one task, at most. A task reads its rows as one run of memory, and what a processor has
 /// fetched beyond the run's end is lost, so runs are long.
 const ROWS_A_TASK: usize = 256;
-/// Tasks of a job for each core, at least: so that a slow core takes fewer.
+/// Tasks of a job for each core, or as many as there are tiles: so that a slow core takes fewer.
 const TASKS_A_CORE: usize = 4;
 
 /// What does not change during a pass.

@@ -21,9 +21,10 @@ use crate::workspace;
 const GOLDEN: &str = "crates/qlens/tests/data/fixtures.json";
 const FIXTURES: [&str; 4] = ["qwen2-f16", "qwen2-q8_0", "qwen2-q4_0", "qwen2-q4_k_m"];
 /// Which kernels the firmware must find on a processor.
-const PROCESSORS: [(&str, &[&str]); 2] = [
+const PROCESSORS: [(&str, &[&str]); 3] = [
     ("cortex-a72", &["scalar", "neon"]),
     ("cortex-a76", &["scalar", "neon", "dotprod"]),
+    ("max", &["scalar", "neon", "dotprod", "i8mm"]),
 ];
 const BATCHES: [u32; 3] = [1, 7, 64];
 const PATIENCE: Duration = Duration::from_mins(2);

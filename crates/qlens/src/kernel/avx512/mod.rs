@@ -1,8 +1,8 @@
 //! x86-64 with AVX-512 and its dot products of int8 (VNNI).
 //!
 //! Decode and rows as files have them are those of [`avx2`](super::avx2), with one instruction for its three a
-//! product, but for `Q4_0`, which memory is quick enough for ([`decode`]); prefill has a wide panel ([`panel`]), and the other operations one register for their sixteen
-//! lanes.
+//! product, but for `Q4_0`, which memory is quick enough for ([`decode`]); prefill has a wide panel ([`panel`]), and
+//! the other operations one register for their sixteen lanes.
 
 mod decode;
 mod panel;
