@@ -6,7 +6,7 @@
 use core::fmt;
 
 use crate::{
-    cache::{KvCache, KvType, query_scratch},
+    cache::{KvCache, KvType, RecurrentSizes, query_scratch},
     kernel::{HEADS, TILE},
     model::{Config, Layer},
     quant::GROUP,
@@ -99,9 +99,11 @@ pub(crate) struct Sizes {
     pub layers: usize,
     pub tokenizer: usize,
     pub kv: usize,
+    pub recurrent: RecurrentSizes,
     pub embd: usize,
     pub q: usize,
     pub kv_rows: usize,
+    pub mixed: usize,
     pub ff: usize,
     pub quantized: usize,
     pub angles: usize,
@@ -116,7 +118,9 @@ pub(crate) struct Sizes {
 pub struct Plan {
     limits: Limits,
     sizes: Sizes,
-    sections: [Section; 7],
+    sections: [Section; 8],
+    /// How many of them there are.
+    used: usize,
     total: usize,
 }
 
@@ -142,19 +146,31 @@ impl Plan {
         let (kv, head_dim) = (limits.kv, config.head_dim);
         let row_bytes = kv.row_bytes(head_dim).ok_or(Error::Kv { kv, head_dim })?;
         let times = |a: usize, b: usize| a.checked_mul(b).ok_or(Error::TooLarge);
+        let (v_width, n_head_v, channels, taps) = config.delta_net.map_or((0, 0, 0, 1), |d| {
+            (d.v_width(), d.n_head_v, d.channels(), d.taps)
+        });
         let widest = config
             .n_embd
             .max(config.q_width())
             .max(config.n_ff)
+            .max(v_width)
             .next_multiple_of(GROUP);
         let sizes = Sizes {
             batch,
             layers: config.n_layer,
             tokenizer: config.tokenizer_bytes,
             kv: KvCache::bytes(config, kv, context, row_bytes).ok_or(Error::TooLarge)?,
+            recurrent: RecurrentSizes::of(config).ok_or(Error::TooLarge)?,
             embd: times(batch, config.n_embd)?,
-            q: times(batch, config.q_width())?,
-            kv_rows: times(batch, config.kv_width())?,
+            q: times(batch, config.q_width().max(v_width))?,
+            kv_rows: times(batch, config.kv_width().max(n_head_v))?,
+            mixed: match config.delta_net {
+                None => 0,
+                Some(_) => {
+                    let inputs = batch.checked_add(taps - 1).ok_or(Error::TooLarge)?;
+                    times(inputs, channels)?.max(times(batch, 2 * config.q_width())?)
+                }
+            },
             ff: times(batch, config.n_ff)?,
             // Rows of activations are quantized four at a time.
             quantized: times(
@@ -180,9 +196,15 @@ impl Plan {
         let groups = s.quantized / GROUP;
         let sections = [
             ("kv cache", section(&[s.kv, s.kv], 1)),
+            ("recurrent state", {
+                let RecurrentSizes { state, kernels } = s.recurrent;
+                f32s(&[state, state, state, kernels])
+            }),
             (
                 "activations",
-                f32s(&[s.embd, s.embd, s.q, s.q, s.kv_rows, s.kv_rows, s.ff, s.ff]),
+                f32s(&[
+                    s.embd, s.embd, s.q, s.q, s.kv_rows, s.kv_rows, s.mixed, s.ff, s.ff,
+                ]),
             ),
             (
                 "int8 activations",
@@ -208,20 +230,25 @@ impl Plan {
         let mut plan = Self {
             limits: *limits,
             sizes,
-            sections: [Section { name: "", bytes: 0 }; 7],
+            sections: [Section { name: "", bytes: 0 }; 8],
+            used: 0,
             total: Self::ALIGN - 1,
         };
-        for (section, (name, bytes)) in plan.sections.iter_mut().zip(sections) {
+        for (name, bytes) in sections {
             let bytes = bytes.ok_or(Error::TooLarge)?;
-            *section = Section { name, bytes };
             plan.total = plan.total.checked_add(bytes).ok_or(Error::TooLarge)?;
+            // What a model does without is not a part.
+            if bytes > 0 {
+                plan.sections[plan.used] = Section { name, bytes };
+                plan.used += 1;
+            }
         }
         Ok(plan)
     }
 
     /// The arena's parts. Their sum and the slack for alignment make [`total`](Self::total).
     pub fn sections(&self) -> &[Section] {
-        &self.sections
+        &self.sections[..self.used]
     }
 
     /// Bytes of the arena, wherever it lies: room to align it is included.

@@ -3,6 +3,7 @@
 use half::f16;
 
 pub use super::attention::{attend, average_q8_0};
+pub use super::recurrent::{convolve, delta_rule, gate, l2_norm};
 use super::{
     activations::{Quantized, RowLayout},
     lanes::{LANES, Lanes},

@@ -49,6 +49,7 @@ mod octet;
 #[cfg(any(target_arch = "aarch64", target_arch = "x86_64"))]
 #[allow(unsafe_code, reason = "intrinsics and unaligned loads from blocks")]
 mod panel;
+mod recurrent;
 #[cfg(any(target_arch = "aarch64", target_arch = "x86_64"))]
 #[allow(unsafe_code, reason = "intrinsics and unaligned loads from blocks")]
 mod rows;
@@ -62,6 +63,7 @@ use core::{fmt, str::FromStr};
 pub(crate) use activations::TILE;
 pub use activations::{Activations, Quantized, QuantizedRows, RowLayout};
 pub(crate) use attention::HEADS;
+pub use recurrent::STATE_COLUMNS;
 
 use crate::{
     quant::{BlockQ8_0, Matrix},
@@ -254,6 +256,16 @@ macro_rules! float_operations {
             /// `out = softmax(scores) values` for one to four heads, `[heads, head_dim]`, that share values,
             /// `[n, head_dim / 32]`; `scores`, `[n, 4]`, is scratch afterwards.
             fn average_q8_0(out: &mut [f32], values: &[BlockQ8_0], head_dim: usize, scores: &mut [f32]);
+            /// `x *= sigmoid(gate)`.
+            fn gate(x: &mut [f32], gate: &[f32]);
+            /// `x *= scale / sqrt(sum(x^2) + eps)`.
+            fn l2_norm(x: &mut [f32], eps: f32, scale: f32);
+            /// `x = silu(x kernel[0] + later[0] kernel[1] + …)`, channel by channel; `later` is `[taps - 1, channels]`,
+            /// `kernel` one row more.
+            fn convolve(x: &mut [f32], later: &[f32], kernel: &[f32]);
+            /// One position of the gated delta rule for [`STATE_COLUMNS`] columns of a head's state, `[q.len(), 32]`;
+            /// `gates` are decay and beta.
+            fn delta_rule(out: &mut [f32], state: &mut [f32], q: &[f32], k: &[f32], v: &[f32], gates: (f32, f32));
         }
     };
 }

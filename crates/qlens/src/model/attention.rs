@@ -8,12 +8,12 @@ use crate::{
     workers::{Columns, for_each_run_of_heads},
 };
 
-/// `h` in, attention's contribution to the residual stream out, in `h` again.
+/// `h` in, attention's contribution to the residual stream out, in `h` again. `at`: the layer's place in the cache.
 pub(super) fn attention(
     pass: &Pass<'_>,
     s: &mut Scratch<'_>,
     cache: &mut KvCache<'_>,
-    il: usize,
+    at: usize,
     layer: &Layer,
 ) {
     let (c, w, tokens) = (pass.config, pass.weights, pass.tokens);
@@ -25,8 +25,12 @@ pub(super) fn attention(
     );
     let (k, v) = (&mut s.k[..tokens * kv_width], &mut s.v[..tokens * kv_width]);
 
+    let attn_q = w.matrix(&layer.attn_q);
+    // Twice as many rows: behind each head of queries is one of gates.
+    let is_gated = attn_q.rows() > q_width;
+    let gated = &mut s.mixed[..if is_gated { 2 * tokens * q_width } else { 0 }];
     let products = [
-        (w.matrix(&layer.attn_q), &mut *q),
+        (attn_q, if is_gated { &mut *gated } else { &mut *q }),
         (w.matrix(&layer.attn_k), &mut *k),
         (w.matrix(&layer.attn_v), &mut *v),
     ];
@@ -38,6 +42,11 @@ pub(super) fn attention(
     let q_norm = w.vector(&layer.attn_q_norm);
     let (q, attn) = if q_norm.is_empty() {
         (q, attn)
+    } else if is_gated {
+        for (out, q) in heads(attn, c.head_dim).zip(gated.chunks_exact(2 * c.head_dim)) {
+            pass.rms_norm(out, &q[..c.head_dim], q_norm);
+        }
+        (attn, q)
     } else {
         pass.rms_norm(attn, q, q_norm);
         (attn, q)
@@ -57,7 +66,7 @@ pub(super) fn attention(
         .zip(v.chunks_exact(kv_width))
         .enumerate()
     {
-        cache.write(pass.compute, il, pass.position + t, k, v);
+        cache.write(pass.compute, at, pass.position + t, k, v);
     }
 
     let scale = 1.0 / libm::sqrtf(c.head_dim as f32);
@@ -75,7 +84,7 @@ pub(super) fn attention(
                 let q = &q[t * q_width..][heads.start * c.head_dim..heads.end * c.head_dim];
                 let (out, compute) = (out.row(t), pass.compute);
                 let (scores, room) = scores.split_at_mut(HEADS * seen);
-                match cache.head(il, kv_head, seen) {
+                match cache.head(at, kv_head, seen) {
                     Head::F16(keys, values) => {
                         compute.attend(out, q, (keys, values), c.head_dim, scores, scale);
                     }
@@ -87,7 +96,14 @@ pub(super) fn attention(
             }
         },
     );
+    for (out, gated) in heads(attn, c.head_dim).zip(gated.chunks_exact(2 * c.head_dim)) {
+        pass.compute.gate(out, &gated[c.head_dim..]);
+    }
     pass.matmul(&mut s.quantized, attn, [(w.matrix(&layer.attn_output), h)]);
+}
+
+fn heads(x: &mut [f32], head_dim: usize) -> impl Iterator<Item = &mut [f32]> {
+    x.chunks_exact_mut(head_dim)
 }
 
 /// Positions whose scores are computed at a time: few enough to lie on the stack.

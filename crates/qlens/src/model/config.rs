@@ -5,7 +5,10 @@ use core::fmt::Write as _;
 use heapless::String;
 
 use super::Error;
-use crate::gguf::{Gguf, Value};
+use crate::{
+    gguf::{Gguf, Value},
+    kernel::STATE_COLUMNS,
+};
 
 /// Families of models whose forward pass is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,17 +19,20 @@ pub enum Architecture {
     Qwen2,
     /// Qwen3 (dense): queries and keys are normalised head by head, and nothing has a bias.
     Qwen3,
+    /// Qwen3.5 (dense): most layers are Gated DeltaNet, the others attention with a gate behind it.
+    Qwen35,
 }
 
 impl Architecture {
     /// Every supported architecture.
-    pub const ALL: [Self; 2] = [Self::Qwen2, Self::Qwen3];
+    pub const ALL: [Self; 3] = [Self::Qwen2, Self::Qwen3, Self::Qwen35];
 
     /// Its name in `general.architecture`, which also prefixes its metadata keys.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Qwen2 => "qwen2",
             Self::Qwen3 => "qwen3",
+            Self::Qwen35 => "qwen35",
         }
     }
 }
@@ -37,7 +43,9 @@ impl Architecture {
 pub struct Config {
     /// Which forward pass.
     pub architecture: Architecture,
-    /// Transformer blocks.
+    /// The layers that are no attention, where there are any.
+    pub delta_net: Option<DeltaNet>,
+    /// Transformer blocks. Those behind them that predict further tokens are left out.
     pub n_layer: usize,
     /// Width of the residual stream.
     pub n_embd: usize,
@@ -63,6 +71,67 @@ pub struct Config {
     pub tokenizer_bytes: usize,
 }
 
+/// The shape of Gated DeltaNet layers. Sizes are in elements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct DeltaNet {
+    /// Every layer of this many is attention, the last of them.
+    pub attention_interval: usize,
+    /// Query heads, and as many key heads.
+    pub n_head_k: usize,
+    /// Value heads: head `h` meets the queries and keys of head `h % n_head_k`.
+    pub n_head_v: usize,
+    /// Width of a query or key head.
+    pub head_dim_k: usize,
+    /// Width of a value head.
+    pub head_dim_v: usize,
+    /// Positions that the convolution sees: the current one, and those before it.
+    pub taps: usize,
+}
+
+impl DeltaNet {
+    /// Width of all value heads together.
+    pub fn v_width(&self) -> usize {
+        self.n_head_v * self.head_dim_v
+    }
+
+    /// Width of all query heads together, or of all key heads.
+    pub fn k_width(&self) -> usize {
+        self.n_head_k * self.head_dim_k
+    }
+
+    /// Width of what is convolved: queries, keys and values.
+    pub fn channels(&self) -> usize {
+        2 * self.k_width() + self.v_width()
+    }
+
+    fn read(keys: &Keys<'_, '_>) -> Result<Self, Error> {
+        let n_head_k = keys.size("ssm.group_count", MAX_HEADS, None)?;
+        let n_head_v = keys.size("ssm.time_step_rank", MAX_HEADS, None)?;
+        let inner = keys.size("ssm.inner_size", MAX_WIDTH, None)?;
+        let head_dim_v = inner / n_head_v;
+        if !n_head_v.is_multiple_of(n_head_k)
+            || !inner.is_multiple_of(n_head_v)
+            || head_dim_v == 0
+            || !head_dim_v.is_multiple_of(STATE_COLUMNS)
+        {
+            return Err(Error::DeltaNet {
+                n_head_k,
+                n_head_v,
+                inner,
+            });
+        }
+        Ok(Self {
+            attention_interval: keys.size("full_attention_interval", MAX_LAYERS, Some(4))?,
+            n_head_k,
+            n_head_v,
+            head_dim_k: keys.size("ssm.state_size", MAX_HEAD_DIM, None)?,
+            head_dim_v,
+            taps: keys.size("ssm.conv_kernel", MAX_TAPS, None)?,
+        })
+    }
+}
+
 /// Bounds of what is believed. Larger numbers would be another family of models, or damage.
 // Finding a layer's tensors takes a walk through the directory for each, so this bounds its square.
 const MAX_LAYERS: u64 = 256;
@@ -70,6 +139,7 @@ const MAX_WIDTH: u64 = 1 << 20;
 const MAX_HEADS: u64 = 4096;
 const MAX_HEAD_DIM: u64 = 1024;
 const MAX_CONTEXT: u64 = 1 << 24;
+const MAX_TAPS: u64 = 16;
 
 impl Config {
     /// Reads the shape out of the metadata and the vocabulary.
@@ -109,9 +179,25 @@ impl Config {
         {
             return Err(Error::HeadDim { head_dim, n_rot });
         }
+        // Blocks that predict further tokens stand behind the others, and are not used.
+        let blocks = keys.size("block_count", MAX_LAYERS, None)?;
+        let further = keys.get("nextn_predict_layers").and_then(|v| v.as_u64());
+        let further = further.unwrap_or(0);
+        let n_layer = usize::try_from(further)
+            .ok()
+            .and_then(|further| blocks.checked_sub(further))
+            .filter(|&n| n > 0);
         Ok(Self {
             architecture: keys.architecture,
-            n_layer: keys.size("block_count", MAX_LAYERS, None)?,
+            delta_net: match keys.architecture {
+                Architecture::Qwen2 | Architecture::Qwen3 => None,
+                Architecture::Qwen35 => Some(DeltaNet::read(&keys)?),
+            },
+            n_layer: n_layer.ok_or(Error::OutOfRange {
+                key: "nextn_predict_layers",
+                found: further,
+                most: blocks as u64 - 1,
+            })?,
             n_embd,
             n_ff: keys.size("feed_forward_length", MAX_WIDTH, None)?,
             n_head,
@@ -135,6 +221,46 @@ impl Config {
     pub fn kv_width(&self) -> usize {
         self.n_head_kv * self.head_dim
     }
+
+    /// Where layer `il` is among those of its kind: attention, or Gated DeltaNet.
+    pub fn place(&self, il: usize) -> LayerPlace {
+        match self.delta_net {
+            None => LayerPlace::Attention(il),
+            Some(delta_net) => {
+                let (before, interval) = (
+                    il / delta_net.attention_interval,
+                    delta_net.attention_interval,
+                );
+                if il % interval == interval - 1 {
+                    LayerPlace::Attention(before)
+                } else {
+                    LayerPlace::DeltaNet(il - before)
+                }
+            }
+        }
+    }
+
+    /// Layers that are attention, and have a place in the KV cache.
+    pub fn attention_layers(&self) -> usize {
+        match self.delta_net {
+            None => self.n_layer,
+            Some(delta_net) => self.n_layer / delta_net.attention_interval,
+        }
+    }
+
+    /// Layers that are Gated DeltaNet, and have a recurrent state.
+    pub fn delta_net_layers(&self) -> usize {
+        self.n_layer - self.attention_layers()
+    }
+}
+
+/// What a layer mixes positions with, and the how manieth of that kind it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LayerPlace {
+    /// Attention, with keys and values in the cache.
+    Attention(usize),
+    /// Gated DeltaNet, with a recurrent state.
+    DeltaNet(usize),
 }
 
 /// The metadata keys of one architecture.

@@ -3,7 +3,7 @@
 use core::fmt;
 
 use super::Architecture;
-use crate::{gguf, quant::Format, tokenizer};
+use crate::{gguf, kernel::STATE_COLUMNS, quant::Format, tokenizer};
 
 /// The beginning of a name found in a file, padded with zero bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,6 +36,16 @@ pub enum TensorKind {
     AttnV,
     AttnVBias,
     AttnOutput,
+    AttnQkv,
+    AttnGate,
+    SsmConv1d,
+    SsmDtBias,
+    SsmA,
+    SsmBeta,
+    SsmAlpha,
+    SsmNorm,
+    SsmOut,
+    PostAttentionNorm,
     FfnNorm,
     FfnGate,
     FfnUp,
@@ -59,6 +69,16 @@ impl TensorKind {
             Self::AttnV => "attn_v.weight",
             Self::AttnVBias => "attn_v.bias",
             Self::AttnOutput => "attn_output.weight",
+            Self::AttnQkv => "attn_qkv.weight",
+            Self::AttnGate => "attn_gate.weight",
+            Self::SsmConv1d => "ssm_conv1d.weight",
+            Self::SsmDtBias => "ssm_dt.bias",
+            Self::SsmA => "ssm_a",
+            Self::SsmBeta => "ssm_beta.weight",
+            Self::SsmAlpha => "ssm_alpha.weight",
+            Self::SsmNorm => "ssm_norm.weight",
+            Self::SsmOut => "ssm_out.weight",
+            Self::PostAttentionNorm => "post_attention_norm.weight",
             Self::FfnNorm => "ffn_norm.weight",
             Self::FfnGate => "ffn_gate.weight",
             Self::FfnUp => "ffn_up.weight",
@@ -106,6 +126,15 @@ pub enum Error {
         head_dim: usize,
         /// Rotating dimensions.
         n_rot: usize,
+    },
+    /// Recurrent heads that do not share evenly, or of widths that are not supported.
+    DeltaNet {
+        /// Key heads.
+        n_head_k: usize,
+        /// Value heads.
+        n_head_v: usize,
+        /// Width of all value heads.
+        inner: usize,
     },
     /// A tensor is missing.
     MissingTensor {
@@ -177,6 +206,15 @@ impl fmt::Display for Error {
                     "heads of width {head_dim} with {n_rot} rotating dimensions are not supported"
                 )
             }
+            Self::DeltaNet {
+                n_head_k,
+                n_head_v,
+                inner,
+            } => write!(
+                f,
+                "{n_head_v} value heads in {inner} values over {n_head_k} key heads are not supported: value heads \
+                 have to be a multiple of {STATE_COLUMNS} wide, and as many for each key head"
+            ),
             Self::MissingTensor { kind, layer } => {
                 write!(
                     f,
@@ -224,13 +262,18 @@ impl fmt::Display for Error {
 impl core::error::Error for Error {}
 
 impl TensorKind {
-    /// Norms and biases, which are vectors of f32.
+    /// Norms, biases and other vectors of f32.
     pub(super) const fn is_vector(self) -> bool {
         matches!(
             self,
             Self::OutputNorm
                 | Self::AttnNorm
                 | Self::FfnNorm
+                | Self::PostAttentionNorm
+                | Self::SsmConv1d
+                | Self::SsmDtBias
+                | Self::SsmA
+                | Self::SsmNorm
                 | Self::AttnQNorm
                 | Self::AttnKNorm
                 | Self::AttnQBias

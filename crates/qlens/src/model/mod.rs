@@ -2,18 +2,19 @@
 //!
 //! [`Model::parse`] checks everything that a forward pass will rely on: that every tensor is there,
 //! in a supported format and of the shape that the metadata says. One file an architecture holds the
-//! order of operations (`qwen2`, which is Qwen3's, too); what architectures share is beside it (`attention`,
-//! `feed_forward`).
+//! order of operations (`qwen2`, which is Qwen3's and Qwen3.5's, too); what it is made of is beside it (`attention`,
+//! `delta_net`, `feed_forward`).
 
 mod attention;
 mod config;
+mod delta_net;
 mod error;
 mod feed_forward;
 mod pass;
 mod qwen2;
 mod weights;
 
-pub use config::{Architecture, Config};
+pub use config::{Architecture, Config, DeltaNet, LayerPlace};
 pub use error::{Error, Name, TensorKind};
 pub(crate) use pass::{Pass, Scratch};
 pub(crate) use weights::{Layer, Weights};
@@ -65,6 +66,13 @@ impl<'m> Model<'m> {
         Ok(model)
     }
 
+    /// Whether a tensor is of a block behind those that the forward pass takes.
+    fn is_further_block(&self, name: &str) -> bool {
+        let block = name.strip_prefix("blk.").and_then(|n| n.split('.').next());
+        let block = block.and_then(|n| n.parse::<usize>().ok());
+        block.is_some_and(|il| il >= self.config.n_layer)
+    }
+
     /// The model's shape.
     pub fn config(&self) -> &Config {
         &self.config
@@ -86,6 +94,7 @@ impl<'m> Model<'m> {
                 let row = quant::stored(t.ggml_type)
                     .and_then(|(format, _)| format.row_bytes(self.config.n_embd));
                 match t.name {
+                    name if self.is_further_block(name) => 0,
                     "token_embd.weight" if !tied => row.unwrap_or(0) as u64,
                     _ => bytes,
                 }

@@ -1,8 +1,8 @@
 //! One forward pass over a batch of tokens: what its steps share.
 
-use super::{Architecture, Config, Weights};
+use super::{Config, Weights};
 use crate::{
-    cache::KvCache,
+    cache::Cache,
     kernel::{Activations, Compute, Quantized, RowLayout},
     quant::{GROUP, Matrix},
     workers::{Workers, for_each_columns},
@@ -34,14 +34,16 @@ pub(crate) struct Scratch<'a> {
     pub x: &'a mut [f32],
     /// What is about to be multiplied, or was just: `[batch, n_embd]`.
     pub h: &'a mut [f32],
-    /// Queries, `[batch, n_head * head_dim]`.
+    /// Queries, `[batch, n_head * head_dim]`, or gates of value heads, `[batch, n_head_v * head_dim_v]`.
     pub q: &'a mut [f32],
-    /// Keys, `[batch, n_head_kv * head_dim]`.
+    /// Keys, `[batch, n_head_kv * head_dim]`, or decays, `[batch, n_head_v]`.
     pub k: &'a mut [f32],
-    /// Values, likewise.
+    /// Values, or strengths, likewise.
     pub v: &'a mut [f32],
-    /// Attention's result, as the queries.
+    /// The result of attention, or of Gated DeltaNet, as `q`.
     pub attn: &'a mut [f32],
+    /// Queries with their gates, `[batch, n_head, 2 * head_dim]`, or what is convolved, `[taps - 1 + batch, channels]`.
+    pub mixed: &'a mut [f32],
     /// `[batch, n_ff]`.
     pub gate: &'a mut [f32],
     /// `[batch, n_ff]`.
@@ -164,10 +166,8 @@ impl Pass<'_> {
     }
 
     /// Block `il` of the model.
-    pub fn layer(&self, s: &mut Scratch<'_>, cache: &mut KvCache<'_>, il: usize) {
-        match self.config.architecture {
-            Architecture::Qwen2 | Architecture::Qwen3 => super::qwen2::layer(self, s, cache, il),
-        }
+    pub fn layer(&self, s: &mut Scratch<'_>, cache: &mut Cache<'_>, il: usize) {
+        super::qwen2::layer(self, s, cache, il);
     }
 
     /// Logits, `[n_vocab]`, of row `t` of the batch after the last block.

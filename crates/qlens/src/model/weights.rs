@@ -8,7 +8,7 @@ use core::fmt::Write as _;
 use bytemuck::{Pod, Zeroable};
 use heapless::String;
 
-use super::{Architecture, Error, Model, TensorKind};
+use super::{Architecture, DeltaNet, Error, LayerPlace, Model, TensorKind};
 use crate::{
     gguf::Tensor,
     quant::{self, Format, Matrix},
@@ -27,7 +27,7 @@ pub struct Place {
     _pad: u32,
 }
 
-/// The places of a layer's tensors.
+/// The places of a layer's tensors; those of its kind, and zeros for the others.
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 #[repr(C)]
 pub struct Layer {
@@ -41,6 +41,15 @@ pub struct Layer {
     pub attn_v: Place,
     pub attn_v_bias: Place,
     pub attn_output: Place,
+    pub attn_qkv: Place,
+    pub attn_gate: Place,
+    pub ssm_conv1d: Place,
+    pub ssm_dt_bias: Place,
+    pub ssm_a: Place,
+    pub ssm_beta: Place,
+    pub ssm_alpha: Place,
+    pub ssm_norm: Place,
+    pub ssm_out: Place,
     pub ffn_norm: Place,
     pub ffn_gate: Place,
     pub ffn_up: Place,
@@ -65,7 +74,7 @@ impl<'m, 'a> Weights<'m, 'a> {
                 model,
                 layer: Some(il),
             }
-            .layer()?;
+            .layer(il)?;
         }
         let whole = Finder { model, layer: None };
         let c = model.config();
@@ -90,7 +99,7 @@ impl<'m, 'a> Weights<'m, 'a> {
                 model,
                 layer: Some(il),
             }
-            .layer()?;
+            .layer(il)?;
         }
         Ok(())
     }
@@ -143,31 +152,75 @@ struct Finder<'g, 'm> {
 }
 
 impl<'m> Finder<'_, 'm> {
-    /// A layer of an architecture whose blocks are attention and a gated feed-forward network.
-    fn layer(&self) -> Result<Layer, Error> {
+    /// A layer: what mixes positions, and a gated feed-forward network.
+    fn layer(&self, il: usize) -> Result<Layer, Error> {
+        use TensorKind as K;
+        let c = self.model.config();
+        let ffn_norm = match c.architecture {
+            Architecture::Qwen2 | Architecture::Qwen3 => K::FfnNorm,
+            Architecture::Qwen35 => K::PostAttentionNorm,
+        };
+        let layer = Layer {
+            attn_norm: self.vector(K::AttnNorm, c.n_embd)?,
+            ffn_norm: self.vector(ffn_norm, c.n_embd)?,
+            ffn_gate: self.matrix(K::FfnGate, c.n_ff, c.n_embd)?,
+            ffn_up: self.matrix(K::FfnUp, c.n_ff, c.n_embd)?,
+            ffn_down: self.matrix(K::FfnDown, c.n_embd, c.n_ff)?,
+            ..Layer::zeroed()
+        };
+        match (c.place(il), c.delta_net) {
+            (LayerPlace::DeltaNet(_), Some(shape)) => self.delta_net(&shape, layer),
+            _ => self.attention(layer),
+        }
+    }
+
+    fn attention(&self, layer: Layer) -> Result<Layer, Error> {
         use TensorKind as K;
         let c = self.model.config();
         let (q, kv) = (c.q_width(), c.kv_width());
         // What an architecture does without is not looked for: its forward pass would ignore it.
         let head_norm = |kind| match c.architecture {
             Architecture::Qwen2 => Ok(Place::zeroed()),
-            Architecture::Qwen3 => self.vector(kind, c.head_dim),
+            Architecture::Qwen3 | Architecture::Qwen35 => self.vector(kind, c.head_dim),
+        };
+        let bias = |kind, len| match c.architecture {
+            Architecture::Qwen2 | Architecture::Qwen3 => self.optional_vector(kind, len),
+            Architecture::Qwen35 => Ok(Place::zeroed()),
+        };
+        // Each query head has its gate behind it.
+        let q_rows = match c.architecture {
+            Architecture::Qwen2 | Architecture::Qwen3 => q,
+            Architecture::Qwen35 => 2 * q,
         };
         Ok(Layer {
-            attn_norm: self.vector(K::AttnNorm, c.n_embd)?,
-            attn_q: self.matrix(K::AttnQ, q, c.n_embd)?,
-            attn_q_bias: self.optional_vector(K::AttnQBias, q)?,
+            attn_q: self.matrix(K::AttnQ, q_rows, c.n_embd)?,
+            attn_q_bias: bias(K::AttnQBias, q)?,
             attn_q_norm: head_norm(K::AttnQNorm)?,
             attn_k: self.matrix(K::AttnK, kv, c.n_embd)?,
-            attn_k_bias: self.optional_vector(K::AttnKBias, kv)?,
+            attn_k_bias: bias(K::AttnKBias, kv)?,
             attn_k_norm: head_norm(K::AttnKNorm)?,
             attn_v: self.matrix(K::AttnV, kv, c.n_embd)?,
-            attn_v_bias: self.optional_vector(K::AttnVBias, kv)?,
+            attn_v_bias: bias(K::AttnVBias, kv)?,
             attn_output: self.matrix(K::AttnOutput, c.n_embd, q)?,
-            ffn_norm: self.vector(K::FfnNorm, c.n_embd)?,
-            ffn_gate: self.matrix(K::FfnGate, c.n_ff, c.n_embd)?,
-            ffn_up: self.matrix(K::FfnUp, c.n_ff, c.n_embd)?,
-            ffn_down: self.matrix(K::FfnDown, c.n_embd, c.n_ff)?,
+            ..layer
+        })
+    }
+
+    fn delta_net(&self, shape: &DeltaNet, layer: Layer) -> Result<Layer, Error> {
+        use TensorKind as K;
+        let n_embd = self.model.config().n_embd;
+        let (heads, width) = (shape.n_head_v, shape.v_width());
+        Ok(Layer {
+            attn_qkv: self.matrix(K::AttnQkv, shape.channels(), n_embd)?,
+            attn_gate: self.matrix(K::AttnGate, width, n_embd)?,
+            ssm_conv1d: self.vector(K::SsmConv1d, shape.channels() * shape.taps)?,
+            ssm_dt_bias: self.vector(K::SsmDtBias, heads)?,
+            ssm_a: self.vector(K::SsmA, heads)?,
+            ssm_beta: self.matrix(K::SsmBeta, heads, n_embd)?,
+            ssm_alpha: self.matrix(K::SsmAlpha, heads, n_embd)?,
+            ssm_norm: self.vector(K::SsmNorm, shape.head_dim_v)?,
+            ssm_out: self.matrix(K::SsmOut, n_embd, width)?,
+            ..layer
         })
     }
 

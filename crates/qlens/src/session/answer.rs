@@ -1,7 +1,7 @@
 //! Reading what is new of the context, and writing what follows it.
 
 use super::{Error, Interrupt, Phase, Progress, Session, Watch, draft};
-use crate::sampler::Sampler;
+use crate::{cache::Mark, sampler::Sampler};
 
 /// Why an answer ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,6 +107,7 @@ impl Session<'_, '_, '_> {
             self.stop = Some(interrupt.into());
             return Ok(());
         }
+        self.evaluated = self.cache.recurrent.rewind(self.evaluated);
         while self.evaluated < self.len {
             let position = self.evaluated;
             let end = self.len.min(position + self.batch);
@@ -166,13 +167,27 @@ impl Session<'_, '_, '_> {
             return Err(Error::TokenOutOfRange { token, n_vocab });
         }
         s.set_angles(tokens, position);
+        let recurrent = &mut self.cache.recurrent;
+        if tokens > 1 {
+            recurrent.set_mark(match at.phase {
+                Phase::Prefill => Mark::Prompt,
+                Phase::Decode => Mark::Draft,
+            });
+        }
+        // Half of a pass is lost with a recurrent state, and what was read since its last copy: a single token is
+        // read to its end.
+        let ends = tokens == 1 && recurrent.is_there();
+        recurrent.begin_pass();
         for il in 0..pass.config.n_layer {
             if let Some(interrupt) = watch.check(at) {
                 self.stop = Some(interrupt.into());
-                return Ok(false);
+                if !ends {
+                    return Ok(false);
+                }
             }
             pass.layer(s, &mut self.cache, il);
         }
+        self.cache.recurrent.end_pass(position + tokens);
         (self.first_row, self.evaluated) = (position, position + tokens);
         if at.phase == Phase::Decode {
             self.stats.decode_passes += 1;
@@ -192,7 +207,7 @@ impl Session<'_, '_, '_> {
         if generated == 0 {
             Progress {
                 phase: Phase::Prefill,
-                done: self.evaluated - self.stats.reused_tokens,
+                done: self.evaluated.saturating_sub(self.stats.reused_tokens),
                 total: self.len - self.stats.reused_tokens,
             }
         } else {

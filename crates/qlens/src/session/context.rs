@@ -156,6 +156,7 @@ impl<'m, 'a> Session<'m, 'a, '_> {
         let len = len.inspect_err(|_| self.clear())?;
         // The last token is read again even if it was read before, for the logits that follow it.
         self.evaluated = self.evaluated.min(len.saturating_sub(1));
+        self.evaluated = self.cache.recurrent.rewind(self.evaluated);
         self.len = len;
         self.begin_answer();
         Ok(())

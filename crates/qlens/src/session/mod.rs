@@ -14,9 +14,9 @@ use heapless::String;
 
 use crate::{
     arena::Arena,
-    cache::KvCache,
+    cache::{Cache, KvCache, Recurrent},
     kernel::{Compute, Kernel, Quantized},
-    model::{Model, Pass, Scratch, Weights},
+    model::{LayerPlace, Model, Pass, Scratch, Weights},
     plan::Plan,
     quant::GROUP,
     tokenizer::{MAX_PIECE_BYTES, SCRATCH_BYTES, Tokenizer, Utf8Stream},
@@ -65,12 +65,12 @@ pub struct Session<'m, 'a, 'w> {
     tokenizer: Tokenizer<'m, 'a>,
     /// Memory for encoding.
     encoder: &'a mut [u8],
-    cache: KvCache<'a>,
+    cache: Cache<'a>,
     scratch: Scratch<'a>,
     batch: usize,
     logits: &'a mut [f32],
     candidates: &'a mut [u32],
-    /// The first `len` are the context, the first `evaluated` are in the KV cache. Those between `len` and
+    /// The first `len` are the context, the first `evaluated` are in the cache. Those between `len` and
     /// `evaluated`, if there are any, are what is left of a draft.
     tokens: &'a mut [u32],
     len: usize,
@@ -125,6 +125,7 @@ impl<'m, 'a, 'w> Session<'m, 'a, 'w> {
             k: take(s.kv_rows)?,
             v: take(s.kv_rows)?,
             attn: take(s.q)?,
+            mixed: take(s.mixed)?,
             gate: take(s.ff)?,
             up: take(s.ff)?,
             scores: take(s.scores)?,
@@ -138,6 +139,9 @@ impl<'m, 'a, 'w> Session<'m, 'a, 'w> {
                 bias: &mut [],
             },
         };
+        let r = s.recurrent;
+        let states = [take(r.state)?, take(r.state)?, take(r.state)?];
+        let mut recurrent = Recurrent::new(config, states, take(r.kernels)?);
         let logits = take(s.vocab)?;
         scratch.quantized.q = arena.take(s.quantized).ok_or(too_small)?;
         scratch.quantized.bias = arena.take(2 * s.quantized / GROUP).ok_or(too_small)?;
@@ -149,17 +153,26 @@ impl<'m, 'a, 'w> Session<'m, 'a, 'w> {
         );
         let layers = arena.take(s.layers).ok_or(too_small)?;
         let index = arena.take(s.tokenizer).ok_or(too_small)?;
+        let weights = Weights::locate(model, layers).map_err(Error::Model)?;
+        for il in 0..config.n_layer {
+            if let LayerPlace::DeltaNet(at) = config.place(il) {
+                recurrent.set_kernel(at, weights.vector(&weights.layer(il).ssm_conv1d));
+            }
+        }
         Ok(Self {
             engine: Engine {
                 model: *model,
-                weights: Weights::locate(model, layers).map_err(Error::Model)?,
+                weights,
                 compute: Compute::new(Kernel::detect()).map_err(Error::Kernel)?,
                 prefill_workers: workers,
                 decode_workers: workers,
             },
             tokenizer: Tokenizer::new(model.gguf(), index).map_err(Error::Tokenizer)?,
             encoder: arena.take(SCRATCH_BYTES).ok_or(too_small)?,
-            cache: KvCache::new(config, plan.limits().kv, s.context, keys, values),
+            cache: Cache {
+                kv: KvCache::new(config, plan.limits().kv, s.context, keys, values),
+                recurrent,
+            },
             scratch,
             batch: s.batch,
             logits,

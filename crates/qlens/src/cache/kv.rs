@@ -1,6 +1,6 @@
 //! The KV cache: keys and values of every position of the context, in half precision or as int8.
 //!
-//! Layout `[n_layer, n_head_kv, context, head_dim]`, keys and values apart, so that attention of a
+//! Layout `[attention layers, n_head_kv, context, head_dim]`, keys and values apart, so that attention of a
 //! head reads one run of memory. Int8 keys are a matrix that queries are multiplied with as activations are with
 //! any other, and so they are [interleaved](crate::quant::interleave), eight positions at a time.
 
@@ -97,7 +97,7 @@ impl<'a> KvCache<'a> {
     /// Bytes of keys, and of values; `None` if they cannot be counted. `row`: [`KvType::row_bytes`].
     pub fn bytes(config: &Config, kv: KvType, context: usize, row: usize) -> Option<usize> {
         config
-            .n_layer
+            .attention_layers()
             .checked_mul(config.n_head_kv)?
             .checked_mul(row)?
             .checked_mul(kv.positions(context)?)
@@ -111,14 +111,14 @@ impl<'a> KvCache<'a> {
         keys: &'a mut [u8],
         values: &'a mut [u8],
     ) -> Self {
-        let head = keys.len() / (config.n_layer * config.n_head_kv);
+        let head = keys.len() / (config.attention_layers() * config.n_head_kv).max(1);
         Self {
             kv,
             keys,
             values,
             n_head_kv: config.n_head_kv,
             head,
-            row: head / kv.positions(context).unwrap_or(1),
+            row: head / kv.positions(context).unwrap_or(1).max(1),
         }
     }
 
