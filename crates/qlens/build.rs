@@ -69,6 +69,7 @@ fn class(c: char) -> u8 {
         | u8::from(c.is_whitespace()) << 2
         | u8::from(!inert) << 3
         | u8::from(decomposition(c).is_some()) << 4
+        | u8::from(group == GeneralCategoryGroup::Mark) << 5
 }
 
 /// The full canonical decomposition of a character that has one and is not a Hangul syllable

@@ -231,7 +231,8 @@ impl fmt::Display for Error {
             ),
             Self::PreTokenizer { found } => write!(
                 f,
-                "the file's pre-tokenizer is \"{}\" (tokenizer.ggml.pre); only \"qwen2\" is supported",
+                "the file's pre-tokenizer is \"{}\" (tokenizer.ggml.pre); \"qwen2\" and \"qwen35\" are \
+                 supported",
                 found.as_str()
             ),
             Self::TypeCount { found, expected } => write!(

@@ -19,7 +19,7 @@
 //! word: [`EncodeError::Undecided`].)
 //!
 //! Not supported: vocabularies other than byte-level BPE (`tokenizer.ggml.model` other than `gpt2`),
-//! pre-tokenizers other than `qwen2`.
+//! pre-tokenizers other than `qwen2` and `qwen35`.
 
 mod bpe;
 mod builder;

@@ -7,11 +7,17 @@
 //! (?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+
 //! ```
 //!
-//! and the first alternative that matches wins, each with the backtracking of a Perl-like engine.
+//! and that of `qwen35` has marks stand with letters, so that a vowel sign of Hindi cuts no word in two:
+//!
+//! ```text
+//! (?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+
+//! ```
+//!
+//! The first alternative that matches wins, each with the backtracking of a Perl-like engine. A mark
+//! that `qwen35` could also take for the one character before the letters is one of them either way,
+//! so that the two expressions differ in nothing but what a letter is: [`PreTokenizer::is_letter`].
 //! Every character is a letter, a number, white space or none of these, so that together the
 //! alternatives match at every position and nothing is left over.
-//!
-//! Another expression becomes another variant of [`PreTokenizer`].
 
 use super::nfc::{Nfc, Source};
 use super::unicode::Class;
@@ -20,6 +26,7 @@ use super::unicode::Class;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum PreTokenizer {
     Qwen2,
+    Qwen35,
 }
 
 impl PreTokenizer {
@@ -27,15 +34,55 @@ impl PreTokenizer {
     pub(super) fn from_name(name: &str) -> Option<Self> {
         match name {
             "qwen2" => Some(Self::Qwen2),
+            "qwen35" => Some(Self::Qwen35),
             _ => None,
         }
     }
 
     /// Moves `chars` behind the next word and returns the word's length in bytes; `None` at the end.
     pub(super) fn next_word(self, chars: &mut Chars<'_>) -> Option<usize> {
-        match self {
-            Self::Qwen2 => qwen2(chars),
+        let start = chars.clone();
+        let first = chars.next()?;
+        let class = Class::of(first);
+        let is_letter = self.is_letter(class);
+
+        if first == '\'' {
+            let mut behind = chars.clone();
+            if let Some(bytes) = contraction(&mut behind) {
+                *chars = behind;
+                return Some(first.len_utf8() + bytes);
+            }
         }
+        // `[^\r\n\p{L}\p{N}]?\p{L}+`, `\p{L}` being what `is_letter` says
+        if is_letter || !(is_newline(first) || class.is_number()) {
+            let letters = chars.skip_while(|c| self.is_letter(Class::of(c)));
+            if is_letter || letters > 0 {
+                return Some(first.len_utf8() + letters);
+            }
+        }
+        // `\p{N}`
+        if class.is_number() {
+            return Some(first.len_utf8());
+        }
+        // ` ?[^\s\p{L}\p{N}]+[\r\n]*`, likewise
+        if first == ' ' || !class.is_space() {
+            let others = chars.skip_while(|c| self.is_other(Class::of(c)));
+            if !class.is_space() || others > 0 {
+                return Some(first.len_utf8() + others + chars.skip_while(is_newline));
+            }
+        }
+        *chars = start;
+        Some(white_space(chars))
+    }
+
+    /// `\p{L}` or `[\p{L}\p{M}]`
+    fn is_letter(self, class: Class) -> bool {
+        class.is_letter() || self == Self::Qwen35 && class.is_mark()
+    }
+
+    /// `[^\s\p{L}\p{N}]` or `[^\s\p{L}\p{M}\p{N}]`
+    fn is_other(self, class: Class) -> bool {
+        !(class.is_space() || class.is_number() || self.is_letter(class))
     }
 }
 
@@ -79,56 +126,12 @@ impl Iterator for Chars<'_> {
     }
 }
 
-fn is_letter(c: char) -> bool {
-    Class::of(c).is_letter()
-}
-
 fn is_space(c: char) -> bool {
     Class::of(c).is_space()
 }
 
 fn is_newline(c: char) -> bool {
     matches!(c, '\r' | '\n')
-}
-
-/// `[^\s\p{L}\p{N}]`
-fn is_other(c: char) -> bool {
-    let class = Class::of(c);
-    !(class.is_space() || class.is_letter() || class.is_number())
-}
-
-fn qwen2(chars: &mut Chars<'_>) -> Option<usize> {
-    let start = chars.clone();
-    let first = chars.next()?;
-    let class = Class::of(first);
-
-    if first == '\'' {
-        let mut behind = chars.clone();
-        if let Some(bytes) = contraction(&mut behind) {
-            *chars = behind;
-            return Some(first.len_utf8() + bytes);
-        }
-    }
-    // `[^\r\n\p{L}\p{N}]?\p{L}+`
-    if class.is_letter() || !(is_newline(first) || class.is_number()) {
-        let letters = chars.skip_while(is_letter);
-        if class.is_letter() || letters > 0 {
-            return Some(first.len_utf8() + letters);
-        }
-    }
-    // `\p{N}`
-    if class.is_number() {
-        return Some(first.len_utf8());
-    }
-    // ` ?[^\s\p{L}\p{N}]+[\r\n]*`
-    if first == ' ' || !class.is_space() {
-        let others = chars.skip_while(is_other);
-        if !class.is_space() || others > 0 {
-            return Some(first.len_utf8() + others + chars.skip_while(is_newline));
-        }
-    }
-    *chars = start;
-    Some(white_space(chars))
 }
 
 /// What follows the apostrophe in `(?i:'s|'t|'re|'ve|'m|'ll|'d)`. Case folding takes U+017F, the
@@ -176,9 +179,39 @@ mod tests {
     use std::string::String;
     use std::vec::Vec;
 
+    use fancy_regex::Regex;
+    use proptest::prelude::*;
+    use unicode_normalization::UnicodeNormalization as _;
+
     use super::*;
 
+    const EXPRESSIONS: [(PreTokenizer, &str); 2] = [
+        (
+            PreTokenizer::Qwen2,
+            r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+        ),
+        (
+            PreTokenizer::Qwen35,
+            r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+        ),
+    ];
+
+    /// The expressions, each in an engine that backtracks.
+    fn engines() -> &'static [(PreTokenizer, Regex)] {
+        static ENGINES: std::sync::OnceLock<Vec<(PreTokenizer, Regex)>> =
+            std::sync::OnceLock::new();
+        ENGINES.get_or_init(|| {
+            EXPRESSIONS
+                .map(|(pre, expression)| (pre, Regex::new(expression).unwrap()))
+                .into()
+        })
+    }
+
     fn words(text: &str) -> Vec<String> {
+        cut(PreTokenizer::Qwen2, text)
+    }
+
+    fn cut(pre: PreTokenizer, text: &str) -> Vec<String> {
         let mut chars = Chars::new(Source {
             head: text,
             tail: "",
@@ -186,7 +219,7 @@ mod tests {
         let mut words = Vec::new();
         loop {
             let start = chars.clone();
-            let Some(bytes) = PreTokenizer::Qwen2.next_word(&mut chars) else {
+            let Some(bytes) = pre.next_word(&mut chars) else {
                 return words;
             };
             let mut word = String::new();
@@ -253,5 +286,55 @@ mod tests {
         assert_eq!(words("cafe\u{301}s"), ["caf\u{e9}s"]);
         assert_eq!(words("e\u{336}\u{301}s"), ["\u{e9}", "\u{336}s"]);
         assert_eq!(words("e\u{336}s"), ["e", "\u{336}s"]);
+    }
+
+    #[test]
+    fn marks_stand_with_letters_in_qwen35_alone() {
+        let hindi = "\u{939}\u{93f}\u{928}\u{94d}\u{926}\u{940}";
+        assert_eq!(cut(PreTokenizer::Qwen35, hindi), [hindi]);
+        assert_eq!(
+            words(hindi),
+            ["\u{939}", "\u{93f}\u{928}", "\u{94d}\u{926}", "\u{940}"]
+        );
+        let cut = |text| cut(PreTokenizer::Qwen35, text);
+        assert_eq!(cut(" \u{336}\u{336}!"), [" \u{336}\u{336}", "!"]);
+        assert_eq!(
+            cut("!?\u{336}1\u{20e3}"),
+            ["!?", "\u{336}", "1", "\u{20e3}"]
+        );
+        assert_eq!(cut("\n\u{336}"), ["\n", "\u{336}"]);
+        assert_eq!(cut("'s\u{336}'\u{336}s"), ["'s", "\u{336}", "'\u{336}s"]);
+    }
+
+    #[test]
+    fn every_character_is_cut_as_the_expressions_cut_it() {
+        for c in '\0'..=char::MAX {
+            // Its neighbours tell letters, marks, numbers, white space and the rest apart.
+            let text: String = std::format!("a{c}!{c}1 {c} \n{c}{c}a").nfc().collect();
+            for (pre, engine) in engines() {
+                let expected = engine.find_iter(&text).map(|found| found.unwrap().as_str());
+                assert!(expected.eq(cut(*pre, &text)), "{pre:?} {text:?}");
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4_000))]
+
+        #[test]
+        fn any_text_is_cut_as_the_expressions_cut_it(text in prop_oneof![
+            "[ \t\r\n\u{a0}\u{85}a-e1!?'sStTdDmMlLrReEvV\u{17f}\u{212a}\u{301}\u{336}\u{93f}\u{20e3}]{0,40}",
+            "(\\p{L}|\\p{M}|\\p{N}|\\s|\\p{P}|\\p{S}|\\p{C}| |'|\n){0,24}",
+            "\\PC{0,24}",
+        ]) {
+            let normalized: String = text.nfc().collect();
+            for (pre, engine) in engines() {
+                let expected: Vec<&str> = engine
+                    .find_iter(&normalized)
+                    .map(|found| found.unwrap().as_str())
+                    .collect();
+                prop_assert_eq!(cut(*pre, &text), expected, "{:?}", pre);
+            }
+        }
     }
 }

@@ -36,6 +36,11 @@ impl Class {
         self.0 & 1 << 1 != 0
     }
 
+    /// `\p{M}`, of Unicode 16.
+    pub(super) fn is_mark(self) -> bool {
+        self.0 & 1 << 5 != 0
+    }
+
     /// `\s`: the property `White_Space`.
     pub(super) fn is_space(self) -> bool {
         self.0 & 1 << 2 != 0
@@ -163,6 +168,11 @@ mod tests {
             assert_eq!(
                 class.is_number(),
                 group == GeneralCategoryGroup::Number,
+                "{c:?}"
+            );
+            assert_eq!(
+                class.is_mark(),
+                group == GeneralCategoryGroup::Mark,
                 "{c:?}"
             );
             assert_eq!(class.is_space(), c.is_whitespace(), "{c:?}");

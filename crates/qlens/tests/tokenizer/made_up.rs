@@ -226,6 +226,11 @@ fn what_is_wrong_with_a_vocabulary_is_said_with_its_place() {
             .contains("\"a-pre-tokenizer-of-a-very-long-n\""),
         "{error}"
     );
+    let error = changed(&|file| file.pre = Some("Qwen35")).to_string();
+    assert!(
+        error.contains("\"Qwen35\"") && error.contains("\"qwen2\" and \"qwen35\" are supported"),
+        "{error}"
+    );
 
     assert_eq!(
         changed(&|file| file.types = Some(vec![1; 3])),

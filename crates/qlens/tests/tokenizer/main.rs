@@ -26,13 +26,35 @@ static QWEN: LazyLock<Vec<u8>> = LazyLock::new(|| {
     file
 });
 
-/// Its index, for the tests that do not build one themselves.
-static QWEN_TOKENIZER: LazyLock<Tokenizer<'static, 'static>> = LazyLock::new(|| {
+/// The same with the pre-tokenizer of Qwen3.5.
+static QWEN35: LazyLock<Vec<u8>> = LazyLock::new(|| {
     let gguf = Gguf::parse(&QWEN).expect("the vocabulary is GGUF");
+    let string = |text: &str| [&(text.len() as u64).to_le_bytes(), text.as_bytes()].concat();
+    // Behind the magic, the version and two counts there is metadata alone.
+    let mut file = QWEN[..24].to_vec();
+    for (key, entry) in gguf.encoded_metadata() {
+        if key == "tokenizer.ggml.pre" {
+            let kept = entry.strip_suffix(&string("qwen2")[..]);
+            file.extend(kept.expect("it is qwen2's"));
+            file.extend(string("qwen35"));
+        } else {
+            file.extend(entry);
+        }
+    }
+    file
+});
+
+/// Its index, for the tests that do not build one themselves.
+static QWEN_TOKENIZER: LazyLock<Tokenizer<'static, 'static>> = LazyLock::new(|| tokenizer(&QWEN));
+static QWEN35_TOKENIZER: LazyLock<Tokenizer<'static, 'static>> =
+    LazyLock::new(|| tokenizer(&QWEN35));
+
+fn tokenizer(file: &'static [u8]) -> Tokenizer<'static, 'static> {
+    let gguf = Gguf::parse(file).expect("the vocabulary is GGUF");
     let needed = Tokenizer::index_bytes(&gguf).expect("it has a vocabulary");
     let index = vec![0_u32; needed.div_ceil(4)].leak();
     Tokenizer::new(&gguf, bytemuck::cast_slice_mut(index)).expect("it is a good vocabulary")
-});
+}
 
 fn scratch(bytes: usize) -> Vec<u32> {
     vec![0xdead_beef; bytes / 4]

@@ -11,7 +11,7 @@ use qlens::tokenizer::{
 };
 
 use super::made_up::{File, vocabularies};
-use super::{QWEN, QWEN_TOKENIZER, encode, encode_with, scratch};
+use super::{QWEN, QWEN_TOKENIZER, QWEN35, QWEN35_TOKENIZER, encode, encode_with, scratch};
 
 /// Words of an index before its first part.
 const HEADER: usize = 7;
@@ -121,9 +121,18 @@ fn use_it(tokenizer: &Tokenizer<'_, '_>) {
 
 #[test]
 fn the_vocabulary_of_qwen_is_the_same_with_its_index_in_the_file() {
-    let packed = Packed::with(&QWEN, &QWEN_WORDS);
+    same_with_its_index_in_the_file(&QWEN, &QWEN_TOKENIZER);
+}
+
+/// An index does not depend on the pre-tokenizer.
+#[test]
+fn the_index_is_that_of_qwen35_as_well() {
+    same_with_its_index_in_the_file(&QWEN35, &QWEN35_TOKENIZER);
+}
+
+fn same_with_its_index_in_the_file(file: &[u8], plain: &Tokenizer<'_, '_>) {
+    let packed = Packed::with(file, &QWEN_WORDS);
     let packed = packed.tokenizer().unwrap();
-    let plain = &*QWEN_TOKENIZER;
     let file = include_str!("../data/tokenizer/qwen2.5-cases.json");
     let cases: serde_json::Value = serde_json::from_str(file).unwrap();
     let cases = cases["cases"].as_array().unwrap();
