@@ -164,12 +164,11 @@ impl Plan {
             embd: times(batch, config.n_embd)?,
             q: times(batch, config.q_width().max(v_width))?,
             kv_rows: times(batch, config.kv_width().max(n_head_v))?,
-            mixed: match config.delta_net {
-                None => 0,
-                Some(_) => {
-                    let inputs = batch.checked_add(taps - 1).ok_or(Error::TooLarge)?;
-                    times(inputs, channels)?.max(times(batch, 2 * config.q_width())?)
-                }
+            mixed: if channels == 0 {
+                0
+            } else {
+                let inputs = batch.checked_add(taps - 1).ok_or(Error::TooLarge)?;
+                times(inputs, channels)?.max(times(batch, 2 * config.q_width())?)
             },
             ff: times(batch, config.n_ff)?,
             // Rows of activations are quantized four at a time.

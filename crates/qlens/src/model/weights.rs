@@ -169,12 +169,12 @@ impl<'m> Finder<'_, 'm> {
             ..Layer::zeroed()
         };
         match (c.place(il), c.delta_net) {
-            (LayerPlace::DeltaNet(_), Some(shape)) => self.delta_net(&shape, layer),
-            _ => self.attention(layer),
+            (LayerPlace::DeltaNet(_), Some(shape)) => self.delta_net(&shape, &layer),
+            _ => self.attention(&layer),
         }
     }
 
-    fn attention(&self, layer: Layer) -> Result<Layer, Error> {
+    fn attention(&self, layer: &Layer) -> Result<Layer, Error> {
         use TensorKind as K;
         let c = self.model.config();
         let (q, kv) = (c.q_width(), c.kv_width());
@@ -202,11 +202,11 @@ impl<'m> Finder<'_, 'm> {
             attn_v: self.matrix(K::AttnV, kv, c.n_embd)?,
             attn_v_bias: bias(K::AttnVBias, kv)?,
             attn_output: self.matrix(K::AttnOutput, c.n_embd, q)?,
-            ..layer
+            ..*layer
         })
     }
 
-    fn delta_net(&self, shape: &DeltaNet, layer: Layer) -> Result<Layer, Error> {
+    fn delta_net(&self, shape: &DeltaNet, layer: &Layer) -> Result<Layer, Error> {
         use TensorKind as K;
         let n_embd = self.model.config().n_embd;
         let (heads, width) = (shape.n_head_v, shape.v_width());
@@ -220,7 +220,7 @@ impl<'m> Finder<'_, 'm> {
             ssm_alpha: self.matrix(K::SsmAlpha, heads, n_embd)?,
             ssm_norm: self.vector(K::SsmNorm, shape.head_dim_v)?,
             ssm_out: self.matrix(K::SsmOut, n_embd, width)?,
-            ..layer
+            ..*layer
         })
     }
 

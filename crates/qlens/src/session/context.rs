@@ -115,6 +115,16 @@ impl<'m, 'a> Session<'m, 'a, '_> {
         self.set_context(Ok(total))
     }
 
+    /// Drops all but the first `len` tokens of the context and forgets the last answer; a shorter context stays as
+    /// it is.
+    ///
+    /// What is left is not read again, but for the last token and, with a recurrent state, those since its last
+    /// copy: where the last batch of a prompt began, or the last draft.
+    pub fn truncate(&mut self, len: usize) {
+        // It is no longer than what stood there, so it fits.
+        let _ = self.set_context(Ok(len.min(self.len)));
+    }
+
     /// Empties the context and forgets the last answer.
     pub fn clear(&mut self) {
         (self.len, self.evaluated) = (0, 0);
