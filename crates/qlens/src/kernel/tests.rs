@@ -4,6 +4,7 @@ use std::{vec, vec::Vec};
 
 use proptest::prelude::*;
 
+use super::STATE_COLUMNS;
 use super::{Activations, Compute, Kernel, Quantized, RowLayout, TILE};
 use crate::{
     quant::{
@@ -259,6 +260,54 @@ proptest! {
         };
         for kernel in kernels() {
             prop_assert_eq!(run(kernel), run(scalar()), "{}", kernel.kernel());
+        }
+    }
+
+    #[test]
+    fn recurrent_operations_have_the_same_bits(
+        seed: u64, len in 1..100usize, taps in 1..6usize, rows in 1..40usize, scale in -8..5i32,
+    ) {
+        let floats = |more: u64, len| random_floats(seed ^ more, len, 2f32.powi(scale));
+        let run = |kernel: Compute| {
+            let mut gated = floats(1, len);
+            kernel.gate(&mut gated, &floats(2, len));
+            let mut unit = floats(1, len);
+            kernel.l2_norm(&mut unit, 1e-6, 0.5);
+            let mut convolved = floats(1, len);
+            kernel.convolve(&mut convolved, &floats(3, (taps - 1) * len), &floats(4, taps * len));
+            let (mut out, mut state) = (vec![0.0; STATE_COLUMNS], floats(5, rows * STATE_COLUMNS));
+            let (q, k, v) = (floats(6, rows), floats(7, rows), floats(8, STATE_COLUMNS));
+            kernel.delta_rule(&mut out, &mut state, &q, &k, &v, (0.75, 0.3));
+            [gated, unit, convolved, out, state].map(|x| bits(&x))
+        };
+        for kernel in kernels() {
+            prop_assert_eq!(run(kernel), run(scalar()), "{}", kernel.kernel());
+        }
+    }
+
+    #[test]
+    fn the_delta_rule_is_the_papers(seed: u64, rows in 1..40usize, decay in 0f32..1.0, beta in 0f32..1.0) {
+        let before = random_floats(seed, rows * STATE_COLUMNS, 1.0);
+        let [q, k] = [1, 2].map(|more| random_floats(seed ^ more, rows, 0.3));
+        let v = random_floats(seed ^ 3, STATE_COLUMNS, 1.0);
+        let (mut out, mut state) = (vec![0.0; STATE_COLUMNS], before.clone());
+        scalar().delta_rule(&mut out, &mut state, &q, &k, &v, (decay, beta));
+        let largest = |x: &[f32]| x.iter().fold(0.0, |a: f64, x| a.max(f64::from(x.abs())));
+        let sum = |x: &[f32]| 1.0 + x.iter().map(|x| f64::from(x.abs())).sum::<f64>();
+        let moved = largest(&k) * (largest(&v) + largest(&before) * sum(&k));
+        let bound = 1e-6 * (1.0 + largest(&before) + moved);
+        for (c, &out) in out.iter().enumerate() {
+            let mut column: Vec<f64> = before[c..].iter().step_by(STATE_COLUMNS).map(|&x| f64::from(x)).collect();
+            for x in &mut column {
+                *x *= f64::from(decay);
+            }
+            let dot = |column: &[f64], x: &[f32]| column.iter().zip(x).map(|(a, &b)| a * f64::from(b)).sum::<f64>();
+            let d = (f64::from(v[c]) - dot(&column, &k)) * f64::from(beta);
+            column.iter_mut().zip(&k).for_each(|(x, &k)| *x += f64::from(k) * d);
+            prop_assert!((f64::from(out) - dot(&column, &q)).abs() < bound * sum(&q));
+            for (exact, found) in column.iter().zip(state[c..].iter().step_by(STATE_COLUMNS)) {
+                prop_assert!((exact - f64::from(*found)).abs() < bound);
+            }
         }
     }
 

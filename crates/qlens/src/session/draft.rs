@@ -66,7 +66,7 @@ mod tests {
     fn what_followed_the_latest_occurrence_follows() {
         let context = [1, 2, 3, 4, 50, 9, 1, 2, 3, 4, 60, 61, 9, 1, 2, 3, 4];
         assert_eq!(draft(&context, 2), [60, 61]);
-        assert_eq!(draft(&context, 0), []);
+        assert!(draft(&context, 0).is_empty());
     }
 
     #[test]
@@ -77,9 +77,9 @@ mod tests {
 
     #[test]
     fn three_tokens_are_too_few() {
-        assert_eq!(draft(&[1, 2, 3, 50, 9, 1, 2, 3], 3), []);
-        assert_eq!(draft(&[1, 2, 3], 3), []);
-        assert_eq!(draft(&[], 3), []);
+        assert!(draft(&[1, 2, 3, 50, 9, 1, 2, 3], 3).is_empty());
+        assert!(draft(&[1, 2, 3], 3).is_empty());
+        assert!(draft(&[], 3).is_empty());
     }
 
     #[test]
