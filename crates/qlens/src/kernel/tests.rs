@@ -34,16 +34,22 @@ const EMPTY: BlockQ8_0 = BlockQ8_0 {
 
 /// Random bytes make random weights, except that scales must not be NaN or absurd.
 fn tame_scales(format: Format, data: &mut [u8]) {
+    // Clears the top exponent bit: below 2 for f16 and, as the high half of an f32, likewise.
+    change_scales(format, data, |high| high & 0xBF);
+}
+
+/// Makes what `change` says of the upper byte of each block scale.
+fn change_scales(format: Format, data: &mut [u8], change: impl Fn(u8) -> u8) {
     let scales: &[usize] = match format {
         Format::Q8_0 | Format::Q4_0 | Format::Q5_0 | Format::F16 | Format::Bf16 => &[0],
         Format::Q4K => &[0, 2],
         Format::Q6K => &[208],
+        Format::Iq4Nl => &[0],
         Format::F32 => &[2],
     };
     for block in data.chunks_exact_mut(format.block_bytes()) {
         for &at in scales {
-            // Clears the top exponent bit: below 2 for f16 and, as the high half of an f32, likewise.
-            block[at + 1] &= 0xBF;
+            block[at + 1] = change(block[at + 1]);
         }
     }
 }
@@ -406,7 +412,8 @@ fn largest_factors_have_the_same_bits() {
     for format in Format::ALL.into_iter().filter(|f| f.is_quantized()) {
         for byte in [0x00, 0x7F, 0x80, 0x88, 0xF0, 0xFF] {
             let mut data = vec![byte; rows * format.row_bytes(cols).unwrap()];
-            tame_scales(format, &mut data);
+            // Neither infinite nor 0, which would hide all else.
+            change_scales(format, &mut data, |high| high & 0xBF | 0x04);
             let packed = interleaved(format, rows, &data);
             let plain = Matrix::new(format, Layout::Rows, rows, cols, &data).unwrap();
             let packed = Matrix::new(format, Layout::Interleaved, rows, cols, &packed).unwrap();

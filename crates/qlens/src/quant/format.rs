@@ -26,11 +26,13 @@ pub enum Format {
     Q4K,
     /// 256 6-bit integers offset by 32; an int8 scale for each 16.
     Q6K,
+    /// 32 4-bit indices into [16 levels](super::IQ4_LEVELS), with an f16 scale.
+    Iq4Nl,
 }
 
 impl Format {
     /// Every supported format.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::F32,
         Self::F16,
         Self::Bf16,
@@ -39,6 +41,7 @@ impl Format {
         Self::Q5_0,
         Self::Q4K,
         Self::Q6K,
+        Self::Iq4Nl,
     ];
 
     /// The format that ggml numbers `ggml_type`, if it is supported.
@@ -56,6 +59,7 @@ impl Format {
             Self::Q8_0 => 8,
             Self::Q4K => 12,
             Self::Q6K => 14,
+            Self::Iq4Nl => 20,
             Self::Bf16 => 30,
         }
     }
@@ -65,6 +69,7 @@ impl Format {
         match self {
             Self::F32 | Self::F16 | Self::Bf16 => 1,
             Self::Q8_0 | Self::Q4_0 | Self::Q5_0 => GROUP,
+            Self::Iq4Nl => GROUP,
             Self::Q4K | Self::Q6K => 8 * GROUP,
         }
     }
@@ -79,6 +84,7 @@ impl Format {
             Self::Q5_0 => 2 + 4 + 16,
             Self::Q4K => 2 + 2 + 12 + 128,
             Self::Q6K => 128 + 64 + 16 + 2,
+            Self::Iq4Nl => 2 + 16,
         }
     }
 
@@ -106,6 +112,7 @@ impl Format {
             Self::Q5_0 => "Q5_0",
             Self::Q4K => "Q4_K",
             Self::Q6K => "Q6_K",
+            Self::Iq4Nl => "IQ4_NL",
         }
     }
 }

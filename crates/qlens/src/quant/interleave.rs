@@ -18,6 +18,7 @@
 //! | `Q5_0` | 8 scales | five bytes hold eight 5-bit weights: step `i < 5` in the top of byte `i`, steps 5, 6, 7 in the low bits of all five (`FIVE`) |
 //! | `Q4_K` | 8 scales, 8 minimum scales, 64 6-bit scales, 64 6-bit minima | for each two groups, steps 0..8: nibbles, the first group low and the second high |
 //! | `Q6_K` | 8 scales, 16 x 8 int8 scales | for each 16 columns, three bytes hold four 6-bit weights: step `i < 3` in the top of byte `i`, step 3 in the low bits of all three |
+//! | `IQ4_NL` | 8 scales | steps 0..4: nibbles, column `c` low and `c + 16` high |
 //!
 //! 64 6-bit numbers take 48 bytes: number `i < 48` in the low bits of byte `i`, numbers 48.. in the top
 //! two bits of bytes `i`, `16 + i` and `32 + i`, lowest first. Number `8 g + r` is that of group `g`, row `r`.
@@ -62,7 +63,7 @@ pub(crate) mod q6_k {
     pub const QUANTS: usize = SCALES + 16 * OCTET;
 }
 
-/// Offset of the weights in an octet of `Q8_0`, `Q4_0` or `Q5_0` blocks, behind the 8 scales.
+/// Offset of the weights in an octet of `Q8_0`, `Q4_0`, `Q5_0` or `IQ4_NL` blocks, behind the 8 scales.
 pub(crate) const QUANTS: usize = 2 * OCTET;
 
 /// Permutes the eight blocks of `format` in `blocks`, one after the other at any distance, into `octet`.
@@ -133,6 +134,12 @@ pub(crate) fn interleave(format: Format, blocks: [&[u8]; OCTET], octet: &mut [u8
                     let last = six_bits(block, 4 * h + 3);
                     six_bits(block, 4 * h + i) << 2 | last >> (4 - 2 * i) & each(3)
                 })
+            });
+        }
+        Format::Iq4Nl => {
+            halves(octet, 0);
+            steps(&mut octet[QUANTS..], blocks, |block| {
+                words::<4>(|s| word(block, 2 + 4 * s))
             });
         }
         Format::F32 | Format::F16 | Format::Bf16 => unreachable!("{format} is not interleaved"),
@@ -252,6 +259,12 @@ pub(crate) fn deinterleave(format: Format, octet: &[u8], blocks: &mut [u8]) {
                     let place = SixBits::of(c);
                     block[place.low] |= (stored & 0x0F) << place.low_shift;
                     block[place.high] |= (stored >> 4) << place.high_shift;
+                }
+            }
+            Format::Iq4Nl => {
+                block[..2].copy_from_slice(&half(0));
+                for c in 0..16 {
+                    block[2 + c] = byte(QUANTS, c / 4, c % 4);
                 }
             }
             Format::F32 | Format::F16 | Format::Bf16 => unreachable!("{format} is not interleaved"),

@@ -20,7 +20,7 @@ pub mod interleave;
 mod unpack;
 
 pub use format::Format;
-pub use unpack::Group;
+pub use unpack::{Group, IQ4_LEVELS};
 
 use bytemuck::{Pod, Zeroable};
 

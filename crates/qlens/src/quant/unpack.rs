@@ -17,6 +17,11 @@ pub struct Group {
     pub min: f32,
 }
 
+/// What the 4-bit indices of IQ4_NL and IQ4_XS stand for: closer together where weights are dense.
+pub const IQ4_LEVELS: [i8; 16] = [
+    -127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113,
+];
+
 fn half_at(block: &[u8], at: usize) -> f32 {
     f16::from_le_bytes([block[at], block[at + 1]]).to_f32()
 }
@@ -83,6 +88,9 @@ impl Format {
                     min: 0.0,
                 }
             }
+            Self::Iq4Nl => plain(half_at(block, 0), |i| {
+                IQ4_LEVELS[nibble(&block[2..], i) as usize]
+            }),
             Self::F32 | Self::F16 | Self::Bf16 => unreachable!("asserted above"),
         }
     }

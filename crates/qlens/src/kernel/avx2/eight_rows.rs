@@ -62,6 +62,14 @@ unsafe impl<const VNNI: bool> Octet for Bytes32<VNNI> {
         unsafe { _mm256_or_si256(a, Self::shr::<N>(b)) }
     }
     #[inline(always)]
+    unsafe fn look_up(table: &[i8; 16], index: __m256i) -> __m256i {
+        // SAFETY: as above; 16 bytes are readable.
+        unsafe {
+            let table = _mm_loadu_si128(table.as_ptr().cast());
+            _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(table), index)
+        }
+    }
+    #[inline(always)]
     unsafe fn x(p: *const i8) -> *const i8 {
         p
     }

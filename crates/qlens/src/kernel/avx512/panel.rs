@@ -18,7 +18,7 @@ use crate::{
     kernel::{
         QuantizedRows,
         activations::{QuantizedTile, TILE},
-        octet::{Block, Blocks, Octet, Q4_0, Q4K, Q5_0, Q6K, Q8_0, Scales},
+        octet::{Block, Blocks, Iq4Nl, Octet, Q4_0, Q4K, Q5_0, Q6K, Q8_0, Scales},
         panel::{self, PLAIN, SCALE_AND_MIN, TWO_SCALES},
         rows::{self, RowBlocks},
     },
@@ -316,6 +316,7 @@ pub unsafe fn matmul(matrix: &Matrix<'_>, x: &QuantizedRows<'_>, out: &mut Colum
             Format::Q5_0 => prefill::<Q5_0, PLAIN>(matrix, x, out),
             Format::Q4K => prefill::<Q4K, SCALE_AND_MIN>(matrix, x, out),
             Format::Q6K => prefill::<Q6K, TWO_SCALES>(matrix, x, out),
+            Format::Iq4Nl => prefill::<Iq4Nl, PLAIN>(matrix, x, out),
             Format::F32 | Format::F16 | Format::Bf16 => {
                 debug_assert!(false, "{} takes f32 activations", matrix.format());
             }

@@ -136,6 +136,14 @@ unsafe impl<const SDOT: bool, const SMMLA: bool> Octet for Bytes32<SDOT, SMMLA> 
         both(a, b, shift_right_insert::<N>)
     }
     #[inline(always)]
+    unsafe fn look_up(table: &[i8; 16], index: Self::Bytes) -> Self::Bytes {
+        // SAFETY: as above; 16 bytes are readable.
+        unsafe {
+            let table = vld1q_s8(table.as_ptr());
+            each(index, |i| vqtbl1q_s8(table, vreinterpretq_u8_s8(i)))
+        }
+    }
+    #[inline(always)]
     unsafe fn x(p: *const i8) -> Self::X {
         // SAFETY: 32 bytes at `p` are the caller's promise.
         unsafe { [vld1q_s8(p), vld1q_s8(p.add(16))] }

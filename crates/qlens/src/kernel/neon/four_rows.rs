@@ -168,6 +168,17 @@ unsafe impl<const SDOT: bool, const SMMLA: bool> Simd for Bytes32<SDOT, SMMLA> {
         }
     }
     #[inline(always)]
+    unsafe fn look_up_nibbles(table: &[i8; 16], p: *const u8) -> Pair {
+        // SAFETY: 16 bytes at `p` are the caller's promise.
+        unsafe {
+            let (table, pair) = (vld1q_s8(table.as_ptr()), vld1q_u8(p));
+            [
+                vqtbl1q_s8(table, vandq_u8(pair, vdupq_n_u8(0x0F))),
+                vqtbl1q_s8(table, vshrq_n_u8::<4>(pair)),
+            ]
+        }
+    }
+    #[inline(always)]
     unsafe fn five_bits(p: [*const u8; ROWS], high: int32x4_t) -> [Pair; ROWS] {
         // SAFETY: 16 bytes at each of `p` are the caller's promise.
         unsafe {

@@ -2,7 +2,7 @@
 
 use super::Octet;
 use crate::quant::{
-    Format, GROUP,
+    Format, GROUP, IQ4_LEVELS,
     interleave::{OCTET, QUANTS, STEP, q4_k, q6_k},
 };
 
@@ -85,6 +85,11 @@ impl Block for Q4K {
 pub struct Q6K;
 impl Block for Q6K {
     const FORMAT: Format = Format::Q6K;
+}
+/// [`Format::Iq4Nl`].
+pub struct Iq4Nl;
+impl Block for Iq4Nl {
+    const FORMAT: Format = Format::Iq4Nl;
 }
 
 /// The eight steps that an expression gives for `s` in 0..8. A closure might stay a function of its own, without
@@ -342,5 +347,34 @@ unsafe impl<S: Octet> Blocks<S> for Q6K {
             let p = p.add(q6_k::SCALES + 2 * OCTET * J);
             Scales::Halves(S::widen_i8(p.cast()), S::widen_i8(p.add(OCTET).cast()))
         }
+    }
+}
+
+/// Eight steps of levels out of the four of nibbles at `p`.
+#[inline(always)]
+unsafe fn levels<S: Octet>(p: *const u8) -> [S::Bytes; 8] {
+    // SAFETY: the caller promises four steps at `p`.
+    unsafe {
+        eight!(|s| {
+            let pair = step::<S>(p, s % 4);
+            let index = if s < 4 {
+                S::and(pair, 0x0F)
+            } else {
+                S::shr::<4>(pair)
+            };
+            S::look_up(&IQ4_LEVELS, index)
+        })
+    }
+}
+
+// SAFETY: as for `Q8_0`.
+unsafe impl<S: Octet> Blocks<S> for Iq4Nl {
+    type Head = ();
+    #[inline(always)]
+    unsafe fn head(_: *const u8) {}
+    #[inline(always)]
+    unsafe fn steps<const J: usize>(p: *const u8) -> [S::Bytes; 8] {
+        // SAFETY: as the impl.
+        unsafe { levels::<S>(p.add(QUANTS)) }
     }
 }

@@ -12,7 +12,7 @@ mod decode;
 
 #[cfg(target_arch = "aarch64")]
 pub use blocks::six_bits;
-pub use blocks::{Block, Blocks, Q4_0, Q4K, Q5_0, Q6K, Q8_0, Scales};
+pub use blocks::{Block, Blocks, Iq4Nl, Q4_0, Q4K, Q5_0, Q6K, Q8_0, Scales};
 
 use super::{
     QuantizedRows,
@@ -62,6 +62,8 @@ pub unsafe trait Octet {
     unsafe fn asr<const N: i32>(v: Self::Bytes) -> Self::Bytes;
     /// The upper `N` bits, 1 to 7, of each byte of `a`, whose others are 0, then the uppermost of `b`'s.
     unsafe fn sri<const N: i32>(a: Self::Bytes, b: Self::Bytes) -> Self::Bytes;
+    /// Entry `index` of `table` for each byte; indices are below 16.
+    unsafe fn look_up(table: &[i8; 16], index: Self::Bytes) -> Self::Bytes;
     /// The 32 activations at `p`.
     unsafe fn x(p: *const i8) -> Self::X;
     /// Sums of nothing yet.
@@ -181,6 +183,7 @@ pub unsafe fn matmul<S: Octet + Simd>(
             Format::Q5_0 => product::<S, Q5_0, PLAIN>(matrix, x, out),
             Format::Q4K => product::<S, Q4K, SCALE_AND_MIN>(matrix, x, out),
             Format::Q6K => product::<S, Q6K, TWO_SCALES>(matrix, x, out),
+            Format::Iq4Nl => product::<S, Iq4Nl, PLAIN>(matrix, x, out),
             Format::F32 | Format::F16 | Format::Bf16 => {
                 debug_assert!(false, "{} takes f32 activations", matrix.format());
             }

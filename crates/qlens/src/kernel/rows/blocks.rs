@@ -1,7 +1,10 @@
 //! Block formats as they are stored: how the bytes of a block become int8.
 
 use super::{ROWS, Simd};
-use crate::kernel::octet::{Block, Q4_0, Q4K, Q5_0, Q6K, Q8_0};
+use crate::{
+    kernel::octet::{Block, Iq4Nl, Q4_0, Q4K, Q5_0, Q6K, Q8_0},
+    quant::IQ4_LEVELS,
+};
 
 /// A block format as it is stored.
 ///
@@ -295,5 +298,21 @@ unsafe fn half_scales<S: Simd, const J: usize>(head: &[S::I4; 4]) -> [S::I4; 2] 
         } else {
             [S::byte::<2>(four), S::byte::<3>(four)]
         }
+    }
+}
+
+// SAFETY: as for `Q8_0`.
+unsafe impl<S: Simd> RowBlocks<S> for Iq4Nl {
+    type Head = ();
+    const LEAD: usize = 2;
+    #[inline(always)]
+    unsafe fn begin(p: &mut [*const u8; ROWS]) -> (S::F4, ()) {
+        // SAFETY: as the impl.
+        unsafe { (S::take_halves(p), ()) }
+    }
+    #[inline(always)]
+    unsafe fn quants<const J: usize>(p: [*const u8; ROWS], (): &()) -> [S::Bytes; ROWS] {
+        // SAFETY: as the impl.
+        unsafe { four!(|p| S::look_up_nibbles(&IQ4_LEVELS, p)) }
     }
 }
