@@ -126,6 +126,8 @@ pub const PLAIN: u8 = 0;
 pub const SCALE_AND_MIN: u8 = 1;
 /// Two integer scales a group.
 pub const TWO_SCALES: u8 = 2;
+/// An integer scale a group.
+pub const SCALE: u8 = 3;
 
 /// Adds the products of a panel's first `groups` groups with four rows of activations, from their group
 /// `first` on.
@@ -189,7 +191,7 @@ unsafe fn sums<S: Octet, const KIND: u8>(a: S::I8, b: S::I8, scales: [S::I8; 2])
     unsafe {
         S::to_f::<0>(match KIND {
             TWO_SCALES => S::add_i(S::mul_i(a, scales[0]), S::mul_i(b, scales[1])),
-            SCALE_AND_MIN => S::mul_i(b, scales[0]),
+            SCALE_AND_MIN | SCALE => S::mul_i(b, scales[0]),
             _ => b,
         })
     }

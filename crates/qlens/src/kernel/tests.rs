@@ -44,7 +44,7 @@ fn change_scales(format: Format, data: &mut [u8], change: impl Fn(u8) -> u8) {
         Format::Q8_0 | Format::Q4_0 | Format::Q5_0 | Format::F16 | Format::Bf16 => &[0],
         Format::Q4K => &[0, 2],
         Format::Q6K => &[208],
-        Format::Iq4Nl => &[0],
+        Format::Iq4Nl | Format::Iq4Xs => &[0],
         Format::F32 => &[2],
     };
     for block in data.chunks_exact_mut(format.block_bytes()) {

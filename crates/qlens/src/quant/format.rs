@@ -28,11 +28,13 @@ pub enum Format {
     Q6K,
     /// 32 4-bit indices into [16 levels](super::IQ4_LEVELS), with an f16 scale.
     Iq4Nl,
+    /// 256 4-bit indices into the same levels; a 6-bit scale, offset by 32, for each 32.
+    Iq4Xs,
 }
 
 impl Format {
     /// Every supported format.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::F32,
         Self::F16,
         Self::Bf16,
@@ -42,6 +44,7 @@ impl Format {
         Self::Q4K,
         Self::Q6K,
         Self::Iq4Nl,
+        Self::Iq4Xs,
     ];
 
     /// The format that ggml numbers `ggml_type`, if it is supported.
@@ -60,6 +63,7 @@ impl Format {
             Self::Q4K => 12,
             Self::Q6K => 14,
             Self::Iq4Nl => 20,
+            Self::Iq4Xs => 23,
             Self::Bf16 => 30,
         }
     }
@@ -70,6 +74,7 @@ impl Format {
             Self::F32 | Self::F16 | Self::Bf16 => 1,
             Self::Q8_0 | Self::Q4_0 | Self::Q5_0 => GROUP,
             Self::Iq4Nl => GROUP,
+            Self::Iq4Xs => 8 * GROUP,
             Self::Q4K | Self::Q6K => 8 * GROUP,
         }
     }
@@ -85,6 +90,7 @@ impl Format {
             Self::Q4K => 2 + 2 + 12 + 128,
             Self::Q6K => 128 + 64 + 16 + 2,
             Self::Iq4Nl => 2 + 16,
+            Self::Iq4Xs => 2 + 2 + 4 + 128,
         }
     }
 
@@ -113,6 +119,7 @@ impl Format {
             Self::Q4K => "Q4_K",
             Self::Q6K => "Q6_K",
             Self::Iq4Nl => "IQ4_NL",
+            Self::Iq4Xs => "IQ4_XS",
         }
     }
 }

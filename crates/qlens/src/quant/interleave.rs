@@ -19,13 +19,17 @@
 //! | `Q4_K` | 8 scales, 8 minimum scales, 64 6-bit scales, 64 6-bit minima | for each two groups, steps 0..8: nibbles, the first group low and the second high |
 //! | `Q6_K` | 8 scales, 16 x 8 int8 scales | for each 16 columns, three bytes hold four 6-bit weights: step `i < 3` in the top of byte `i`, step 3 in the low bits of all three |
 //! | `IQ4_NL` | 8 scales | steps 0..4: nibbles, column `c` low and `c + 16` high |
+//! | `IQ4_XS` | 8 scales, 64 6-bit scales | for each group as `IQ4_NL` |
 //!
 //! 64 6-bit numbers take 48 bytes: number `i < 48` in the low bits of byte `i`, numbers 48.. in the top
 //! two bits of bytes `i`, `16 + i` and `32 + i`, lowest first. Number `8 g + r` is that of group `g`, row `r`.
 //!
 //! Nothing is lost: [`deinterleave_rows`] gives the original bytes back.
 
-use super::{BlockQ8_0, Format, GROUP, unpack::scale_min_k4};
+use super::{
+    BlockQ8_0, Format, GROUP,
+    unpack::{scale_iq4_xs, scale_min_k4},
+};
 
 /// Rows that are interleaved.
 pub const OCTET: usize = 8;
@@ -61,6 +65,15 @@ pub(crate) mod q6_k {
     pub const SCALES: usize = 2 * OCTET;
     /// Weights, 96 bytes for each 16 columns.
     pub const QUANTS: usize = SCALES + 16 * OCTET;
+}
+
+/// Offsets inside an octet of `IQ4_XS` blocks.
+pub(crate) mod iq4_xs {
+    use super::OCTET;
+    /// 64 6-bit scales; the block scales are at 0.
+    pub const SCALES: usize = 2 * OCTET;
+    /// Nibbles, four steps for each group.
+    pub const QUANTS: usize = SCALES + 48;
 }
 
 /// Offset of the weights in an octet of `Q8_0`, `Q4_0`, `Q5_0` or `IQ4_NL` blocks, behind the 8 scales.
@@ -140,6 +153,19 @@ pub(crate) fn interleave(format: Format, blocks: [&[u8]; OCTET], octet: &mut [u8
             halves(octet, 0);
             steps(&mut octet[QUANTS..], blocks, |block| {
                 words::<4>(|s| word(block, 2 + 4 * s))
+            });
+        }
+        Format::Iq4Xs => {
+            halves(octet, 0);
+            let mut scales = [0; 64];
+            for (r, block) in blocks.iter().enumerate() {
+                for g in 0..8 {
+                    scales[8 * g + r] = scale_iq4_xs(block, g);
+                }
+            }
+            octet[iq4_xs::SCALES..][..48].copy_from_slice(&pack_six_bits(&scales));
+            steps(&mut octet[iq4_xs::QUANTS..], blocks, |block| {
+                words::<32>(|s| word(block, 8 + 4 * s))
             });
         }
         Format::F32 | Format::F16 | Format::Bf16 => unreachable!("{format} is not interleaved"),
@@ -265,6 +291,19 @@ pub(crate) fn deinterleave(format: Format, octet: &[u8], blocks: &mut [u8]) {
                 block[..2].copy_from_slice(&half(0));
                 for c in 0..16 {
                     block[2 + c] = byte(QUANTS, c / 4, c % 4);
+                }
+            }
+            Format::Iq4Xs => {
+                block[..2].copy_from_slice(&half(0));
+                block[2..8].fill(0);
+                for g in 0..8 {
+                    // The reverse of `scale_iq4_xs`.
+                    let scale = six_bits_at(&octet[iq4_xs::SCALES..][..48], 8 * g + r);
+                    block[2 + g / 4] |= scale >> 4 << (g % 4 * 2);
+                    block[4 + g / 2] |= (scale & 0x0F) << (g % 2 * 4);
+                }
+                for c in 0..128 {
+                    block[8 + c] = byte(iq4_xs::QUANTS, c / 4, c % 4);
                 }
             }
             Format::F32 | Format::F16 | Format::Bf16 => unreachable!("{format} is not interleaved"),

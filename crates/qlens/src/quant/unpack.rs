@@ -41,6 +41,13 @@ pub(crate) fn scale_min_k4(packed: &[u8], j: usize) -> (u8, u8) {
     }
 }
 
+/// The 6-bit scale of group `j` (0..8) of an IQ4_XS superblock, of which 32 is to be subtracted: two bits of
+/// bytes 2..4 above a nibble of bytes 4..8.
+pub(crate) fn scale_iq4_xs(block: &[u8], j: usize) -> u8 {
+    let high = block[2 + j / 4] >> (j % 4 * 2) & 3;
+    high << 4 | block[4 + j / 2] >> (j % 2 * 4) & 0x0F
+}
+
 impl Format {
     /// Group `g` (weights `32 g .. 32 g + 32`) of a row.
     ///
@@ -91,6 +98,15 @@ impl Format {
             Self::Iq4Nl => plain(half_at(block, 0), |i| {
                 IQ4_LEVELS[nibble(&block[2..], i) as usize]
             }),
+            Self::Iq4Xs => {
+                let quants = &block[8 + j * 16..];
+                Group {
+                    q: core::array::from_fn(|i| IQ4_LEVELS[nibble(quants, i) as usize]),
+                    scales: [i32::from(scale_iq4_xs(block, j)) - 32; 2],
+                    d: half_at(block, 0),
+                    min: 0.0,
+                }
+            }
             Self::F32 | Self::F16 | Self::Bf16 => unreachable!("asserted above"),
         }
     }

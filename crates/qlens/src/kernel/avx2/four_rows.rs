@@ -250,6 +250,11 @@ unsafe impl<const VNNI: bool> Simd for Bytes32<VNNI> {
         unsafe { _mm_or_si128(a, b) }
     }
     #[inline(always)]
+    unsafe fn all_i4(x: i32) -> __m128i {
+        // SAFETY: as above.
+        unsafe { _mm_set1_epi32(x) }
+    }
+    #[inline(always)]
     unsafe fn shr_i4<const N: i32>(v: __m128i) -> __m128i {
         // SAFETY: as above.
         unsafe { _mm_srli_epi32::<N>(v) }

@@ -18,8 +18,8 @@ use crate::{
     kernel::{
         QuantizedRows,
         activations::{QuantizedTile, TILE},
-        octet::{Block, Blocks, Iq4Nl, Octet, Q4_0, Q4K, Q5_0, Q6K, Q8_0, Scales},
-        panel::{self, PLAIN, SCALE_AND_MIN, TWO_SCALES},
+        octet::{Block, Blocks, Iq4Nl, Iq4Xs, Octet, Q4_0, Q4K, Q5_0, Q6K, Q8_0, Scales},
+        panel::{self, PLAIN, SCALE, SCALE_AND_MIN, TWO_SCALES},
         rows::{self, RowBlocks},
     },
     quant::{
@@ -216,7 +216,7 @@ unsafe fn tile<B: Block, const KIND: u8>(
             } else {
                 four_steps(&mut sums, w, 4, q);
             }
-            if KIND == SCALE_AND_MIN {
+            if KIND == SCALE_AND_MIN || KIND == SCALE {
                 scale(&mut sums, &scales[0]);
             }
             let (x_d, x_s) = (x.d.add(TILE * at), x.s.add(TILE * at));
@@ -249,7 +249,7 @@ unsafe fn start<B: Block, const KIND: u8>(bias: *const i32, next: usize) -> Inte
         if KIND != SCALE_AND_MIN {
             for (t, sum) in sums.iter_mut().enumerate() {
                 let mut of = *bias.add(t);
-                if KIND == PLAIN {
+                if KIND != TWO_SCALES {
                     // Rows past the last hold anything.
                     of = of.wrapping_add(*bias.add(next + t));
                 }
@@ -317,6 +317,7 @@ pub unsafe fn matmul(matrix: &Matrix<'_>, x: &QuantizedRows<'_>, out: &mut Colum
             Format::Q4K => prefill::<Q4K, SCALE_AND_MIN>(matrix, x, out),
             Format::Q6K => prefill::<Q6K, TWO_SCALES>(matrix, x, out),
             Format::Iq4Nl => prefill::<Iq4Nl, PLAIN>(matrix, x, out),
+            Format::Iq4Xs => prefill::<Iq4Xs, SCALE>(matrix, x, out),
             Format::F32 | Format::F16 | Format::Bf16 => {
                 debug_assert!(false, "{} takes f32 activations", matrix.format());
             }

@@ -312,6 +312,11 @@ unsafe impl<const SDOT: bool, const SMMLA: bool> Simd for Bytes32<SDOT, SMMLA> {
         unsafe { vorrq_s32(a, b) }
     }
     #[inline(always)]
+    unsafe fn all_i4(x: i32) -> int32x4_t {
+        // SAFETY: as above.
+        unsafe { vdupq_n_s32(x) }
+    }
+    #[inline(always)]
     unsafe fn shr_i4<const N: i32>(v: int32x4_t) -> int32x4_t {
         // SAFETY: as above.
         unsafe { vreinterpretq_s32_u32(vshrq_n_u32::<N>(vreinterpretq_u32_s32(v))) }

@@ -3,7 +3,7 @@
 use super::Octet;
 use crate::quant::{
     Format, GROUP, IQ4_LEVELS,
-    interleave::{OCTET, QUANTS, STEP, q4_k, q6_k},
+    interleave::{OCTET, QUANTS, STEP, iq4_xs, q4_k, q6_k},
 };
 
 /// A block format as a type.
@@ -90,6 +90,11 @@ impl Block for Q6K {
 pub struct Iq4Nl;
 impl Block for Iq4Nl {
     const FORMAT: Format = Format::Iq4Nl;
+}
+/// [`Format::Iq4Xs`].
+pub struct Iq4Xs;
+impl Block for Iq4Xs {
+    const FORMAT: Format = Format::Iq4Xs;
 }
 
 /// The eight steps that an expression gives for `s` in 0..8. A closure might stay a function of its own, without
@@ -376,5 +381,37 @@ unsafe impl<S: Octet> Blocks<S> for Iq4Nl {
     unsafe fn steps<const J: usize>(p: *const u8) -> [S::Bytes; 8] {
         // SAFETY: as the impl.
         unsafe { levels::<S>(p.add(QUANTS)) }
+    }
+}
+
+/// The 64 6-bit scales at `p`, each less 32, as bytes.
+#[inline(always)]
+unsafe fn scales_less_32(p: *const u8) -> [u8; 64] {
+    // SAFETY: the caller promises 48 bytes.
+    let mut scales = unsafe { six_bits(p) };
+    for scale in &mut scales {
+        *scale = scale.wrapping_sub(32);
+    }
+    scales
+}
+
+// SAFETY: as for `Q8_0`.
+unsafe impl<S: Octet> Blocks<S> for Iq4Xs {
+    /// Scale of group `g` of row `r` at `8 g + r`.
+    type Head = [u8; 64];
+    #[inline(always)]
+    unsafe fn head(p: *const u8) -> [u8; 64] {
+        // SAFETY: as the impl.
+        unsafe { scales_less_32(p.add(iq4_xs::SCALES)) }
+    }
+    #[inline(always)]
+    unsafe fn steps<const J: usize>(p: *const u8) -> [S::Bytes; 8] {
+        // SAFETY: as the impl.
+        unsafe { levels::<S>(p.add(iq4_xs::QUANTS + 4 * STEP * J)) }
+    }
+    #[inline(always)]
+    unsafe fn scales<const J: usize>(head: &[u8; 64]) -> Scales<S> {
+        // SAFETY: 8 J + 8 is at most 64.
+        Scales::Whole(unsafe { S::widen_i8(head.as_ptr().add(OCTET * J).cast()) })
     }
 }

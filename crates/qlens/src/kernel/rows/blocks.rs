@@ -2,7 +2,7 @@
 
 use super::{ROWS, Simd};
 use crate::{
-    kernel::octet::{Block, Iq4Nl, Q4_0, Q4K, Q5_0, Q6K, Q8_0},
+    kernel::octet::{Block, Iq4Nl, Iq4Xs, Q4_0, Q4K, Q5_0, Q6K, Q8_0},
     quant::IQ4_LEVELS,
 };
 
@@ -314,5 +314,66 @@ unsafe impl<S: Simd> RowBlocks<S> for Iq4Nl {
     unsafe fn quants<const J: usize>(p: [*const u8; ROWS], (): &()) -> [S::Bytes; ROWS] {
         // SAFETY: as the impl.
         unsafe { four!(|p| S::look_up_nibbles(&IQ4_LEVELS, p)) }
+    }
+}
+
+/// The first eight bytes of four IQ4_XS superblocks: block scales and high bits, low nibbles.
+pub struct HeadIq4Xs<S: Simd> {
+    high: S::I4,
+    low: S::I4,
+}
+
+// SAFETY: as for `Q8_0`.
+unsafe impl<S: Simd> RowBlocks<S> for Iq4Xs {
+    type Head = HeadIq4Xs<S>;
+    #[inline(always)]
+    unsafe fn begin(p: &mut [*const u8; ROWS]) -> (S::F4, Self::Head) {
+        // SAFETY: as the impl.
+        unsafe {
+            let [high, low, _, _] = S::words(*p);
+            let mut p = *p;
+            (S::take_halves(&mut p), HeadIq4Xs { high, low })
+        }
+    }
+    #[inline(always)]
+    unsafe fn quants<const J: usize>(p: [*const u8; ROWS], _: &Self::Head) -> [S::Bytes; ROWS] {
+        // SAFETY: as the impl.
+        unsafe { four!(|p| S::look_up_nibbles(&IQ4_LEVELS, p.add(8 + 16 * J))) }
+    }
+    #[inline(always)]
+    unsafe fn dot<const J: usize>(
+        head: &Self::Head,
+        sums: &mut S::Sums,
+        w: [S::Bytes; ROWS],
+        x: S::Bytes,
+    ) -> S::I4 {
+        // SAFETY: as the impl.
+        unsafe { S::mul_i4(S::dot(sums, w, x), scale_iq4_xs::<S, J>(head)) }
+    }
+    #[inline(always)]
+    unsafe fn scales<const J: usize>(head: &Self::Head) -> Option<[S::I4; 2]> {
+        // SAFETY: as the impl.
+        Some([unsafe { scale_iq4_xs::<S, J>(head) }; 2])
+    }
+}
+
+/// The integer scales of group `J` of four IQ4_XS superblocks: see `quant::scale_iq4_xs`.
+#[inline(always)]
+unsafe fn scale_iq4_xs<S: Simd, const J: usize>(head: &HeadIq4Xs<S>) -> S::I4 {
+    // SAFETY: the caller's promise.
+    unsafe {
+        // Bits 0 and 1 of the high bits are 16 and 17 of their word, and come to 4 and 5.
+        let (low, high) = match J {
+            0 => (head.low, S::shr_i4::<12>(head.high)),
+            1 => (S::shr_i4::<4>(head.low), S::shr_i4::<14>(head.high)),
+            2 => (S::shr_i4::<8>(head.low), S::shr_i4::<16>(head.high)),
+            3 => (S::shr_i4::<12>(head.low), S::shr_i4::<18>(head.high)),
+            4 => (S::shr_i4::<16>(head.low), S::shr_i4::<20>(head.high)),
+            5 => (S::shr_i4::<20>(head.low), S::shr_i4::<22>(head.high)),
+            6 => (S::shr_i4::<24>(head.low), S::shr_i4::<24>(head.high)),
+            _ => (S::shr_i4::<28>(head.low), S::shr_i4::<26>(head.high)),
+        };
+        let scale = S::or_i4(S::and_i4(low, 0x0F), S::and_i4(high, 0x30));
+        S::add_i4(scale, S::all_i4(-32))
     }
 }
