@@ -7,7 +7,7 @@ use support::data;
 
 #[test]
 fn blocks_mean_what_ggml_says() {
-    for format in [Format::Iq4Nl, Format::Iq4Xs] {
+    for format in [Format::Iq4Nl, Format::Iq4Xs, Format::Q3K] {
         let file = |ending| {
             let name = format.name().to_lowercase();
             std::fs::read(data(&format!("blocks/{name}.{ending}"))).unwrap()

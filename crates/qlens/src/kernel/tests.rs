@@ -45,6 +45,7 @@ fn change_scales(format: Format, data: &mut [u8], change: impl Fn(u8) -> u8) {
         Format::Q4K => &[0, 2],
         Format::Q6K => &[208],
         Format::Iq4Nl | Format::Iq4Xs => &[0],
+        Format::Q3K => &[108],
         Format::F32 => &[2],
     };
     for block in data.chunks_exact_mut(format.block_bytes()) {

@@ -30,11 +30,13 @@ pub enum Format {
     Iq4Nl,
     /// 256 4-bit indices into the same levels; a 6-bit scale, offset by 32, for each 32.
     Iq4Xs,
+    /// 256 3-bit integers offset by 4; a 6-bit scale, offset by 32, for each 16.
+    Q3K,
 }
 
 impl Format {
     /// Every supported format.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::F32,
         Self::F16,
         Self::Bf16,
@@ -45,6 +47,7 @@ impl Format {
         Self::Q6K,
         Self::Iq4Nl,
         Self::Iq4Xs,
+        Self::Q3K,
     ];
 
     /// The format that ggml numbers `ggml_type`, if it is supported.
@@ -60,6 +63,7 @@ impl Format {
             Self::Q4_0 => 2,
             Self::Q5_0 => 6,
             Self::Q8_0 => 8,
+            Self::Q3K => 11,
             Self::Q4K => 12,
             Self::Q6K => 14,
             Self::Iq4Nl => 20,
@@ -74,7 +78,7 @@ impl Format {
             Self::F32 | Self::F16 | Self::Bf16 => 1,
             Self::Q8_0 | Self::Q4_0 | Self::Q5_0 => GROUP,
             Self::Iq4Nl => GROUP,
-            Self::Iq4Xs => 8 * GROUP,
+            Self::Iq4Xs | Self::Q3K => 8 * GROUP,
             Self::Q4K | Self::Q6K => 8 * GROUP,
         }
     }
@@ -91,6 +95,7 @@ impl Format {
             Self::Q6K => 128 + 64 + 16 + 2,
             Self::Iq4Nl => 2 + 16,
             Self::Iq4Xs => 2 + 2 + 4 + 128,
+            Self::Q3K => 32 + 64 + 12 + 2,
         }
     }
 
@@ -120,6 +125,7 @@ impl Format {
             Self::Q6K => "Q6_K",
             Self::Iq4Nl => "IQ4_NL",
             Self::Iq4Xs => "IQ4_XS",
+            Self::Q3K => "Q3_K",
         }
     }
 }

@@ -20,15 +20,17 @@
 //! | `Q6_K` | 8 scales, 16 x 8 int8 scales | for each 16 columns, three bytes hold four 6-bit weights: step `i < 3` in the top of byte `i`, step 3 in the low bits of all three |
 //! | `IQ4_NL` | 8 scales | steps 0..4: nibbles, column `c` low and `c + 16` high |
 //! | `IQ4_XS` | 8 scales, 64 6-bit scales | for each group as `IQ4_NL` |
+//! | `Q3_K` | 8 scales, 2 x 64 6-bit scales | for each group, three bytes hold eight 3-bit weights: step `i < 3` in the top of byte `i`, step `3 + i` below it, steps 6 and 7 in the low two bits of bytes 0 and 1, their last bits in those of byte 2 |
 //!
 //! 64 6-bit numbers take 48 bytes: number `i < 48` in the low bits of byte `i`, numbers 48.. in the top
-//! two bits of bytes `i`, `16 + i` and `32 + i`, lowest first. Number `8 g + r` is that of group `g`, row `r`.
+//! two bits of bytes `i`, `16 + i` and `32 + i`, lowest first. Number `8 g + r` is that of group `g`, row `r`, or, where
+//! there are two times 64, of half group `g` of the superblock's first half, then of its second.
 //!
 //! Nothing is lost: [`deinterleave_rows`] gives the original bytes back.
 
 use super::{
     BlockQ8_0, Format, GROUP,
-    unpack::{scale_iq4_xs, scale_min_k4},
+    unpack::{scale_iq4_xs, scale_min_k4, scale_q3_k},
 };
 
 /// Rows that are interleaved.
@@ -74,6 +76,15 @@ pub(crate) mod iq4_xs {
     pub const SCALES: usize = 2 * OCTET;
     /// Nibbles, four steps for each group.
     pub const QUANTS: usize = SCALES + 48;
+}
+
+/// Offsets inside an octet of `Q3_K` blocks.
+pub(crate) mod q3_k {
+    use super::OCTET;
+    /// Two times 64 6-bit scales; the block scales are at 0.
+    pub const SCALES: usize = 2 * OCTET;
+    /// Weights, three steps for each group.
+    pub const QUANTS: usize = SCALES + 2 * 48;
 }
 
 /// Offset of the weights in an octet of `Q8_0`, `Q4_0`, `Q5_0` or `IQ4_NL` blocks, behind the 8 scales.
@@ -166,6 +177,26 @@ pub(crate) fn interleave(format: Format, blocks: [&[u8]; OCTET], octet: &mut [u8
             octet[iq4_xs::SCALES..][..48].copy_from_slice(&pack_six_bits(&scales));
             steps(&mut octet[iq4_xs::QUANTS..], blocks, |block| {
                 words::<32>(|s| word(block, 8 + 4 * s))
+            });
+        }
+        Format::Q3K => {
+            halves(octet, 108);
+            let packed = octet[q3_k::SCALES..].as_chunks_mut().0.iter_mut();
+            for (i, packed) in packed.take(2).enumerate() {
+                let scale = |n: usize| scale_q3_k(&blocks[n % OCTET][96..108], 8 * i + n / OCTET);
+                *packed = pack_six_bits(&core::array::from_fn(scale));
+            }
+            steps(&mut octet[q3_k::QUANTS..], blocks, |block| {
+                words::<24>(|s| {
+                    let (g, i) = (s / 3, s % 3);
+                    let w = |step: usize| three_bits(block, 8 * g + step);
+                    let low = match i {
+                        0 => w(6) >> 1 & each(3),
+                        1 => w(7) >> 1 & each(3),
+                        _ => (w(6) & each(1)) << 1 | w(7) & each(1),
+                    };
+                    w(i) << 5 | w(3 + i) << 2 | low
+                })
             });
         }
         Format::F32 | Format::F16 | Format::Bf16 => unreachable!("{format} is not interleaved"),
@@ -306,6 +337,30 @@ pub(crate) fn deinterleave(format: Format, octet: &[u8], blocks: &mut [u8]) {
                     block[8 + c] = byte(iq4_xs::QUANTS, c / 4, c % 4);
                 }
             }
+            Format::Q3K => {
+                block[..108].fill(0);
+                block[108..110].copy_from_slice(&half(0));
+                for h in 0..16 {
+                    // The reverse of `scale_q3_k`.
+                    let packed = &octet[q3_k::SCALES + h / 8 * 48..][..48];
+                    let scale = six_bits_at(packed, h % 8 * OCTET + r);
+                    block[96 + h % 8] |= (scale & 0x0F) << (h / 8 * 4);
+                    block[104 + h % 4] |= scale >> 4 << (h / 4 * 2);
+                }
+                for c in 0..256 {
+                    let (g, step, k) = (c / GROUP, c % GROUP / 4, c % 4);
+                    let at = |i: usize| byte(q3_k::QUANTS, 3 * g + i, k);
+                    let signed = match step {
+                        0..3 => at(step) >> 5,
+                        3..6 => at(step - 3) >> 2 & 7,
+                        6 => (at(0) & 3) << 1 | at(2) >> 1 & 1,
+                        _ => (at(1) & 3) << 1 | at(2) & 1,
+                    };
+                    let stored = signed ^ 4;
+                    block[c % GROUP] |= (stored >> 2) << g;
+                    block[32 + c / 128 * GROUP + c % GROUP] |= (stored & 3) << (g % 4 * 2);
+                }
+            }
             Format::F32 | Format::F16 | Format::Bf16 => unreachable!("{format} is not interleaved"),
         }
     }
@@ -363,6 +418,14 @@ fn six_bits(block: &[u8], s: usize) -> u32 {
     let low = word(block, place.low) >> place.low_shift & each(0x0F);
     let high = word(block, place.high) >> place.high_shift & each(3);
     (high << 4 | low) ^ each(0x20)
+}
+
+/// Weights `4 s .. 4 s + 4` of a `Q3_K` superblock as three bits each, two's complement: see [`Format::unpack`].
+fn three_bits(block: &[u8], s: usize) -> u32 {
+    let (j, i) = (s / 8, 4 * (s % 8));
+    let low = word(block, 32 + j / 4 * GROUP + i) >> (j % 4 * 2) & each(3);
+    let high = word(block, i) >> j & each(1);
+    (high << 2 | low) ^ each(4)
 }
 
 /// Where a `Q6_K` superblock keeps a weight: see [`Format::unpack`].

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! so one product kernel serves every format, and a new format is one more [`unpack`](Format::unpack).
-//! Superblocks (Q4_K, Q6_K, IQ4_XS: 256 weights) are eight groups that share their `d`.
+//! Superblocks (Q3_K, Q4_K, Q6_K, IQ4_XS: 256 weights) are eight groups that share their `d`.
 //!
 //! Activations are quantized once a row with one scale for each 32 values ([`Quantized`](crate::kernel::Quantized)). One scale
 //! for 256 would lose the small values that share a superblock with an outlier.

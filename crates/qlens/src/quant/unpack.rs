@@ -41,6 +41,13 @@ pub(crate) fn scale_min_k4(packed: &[u8], j: usize) -> (u8, u8) {
     }
 }
 
+/// The 6-bit scale of half group `h` (0..16) of a Q3_K superblock, of which 32 is to be subtracted, out of its 12
+/// packed bytes: two bits of bytes 8..12 above a nibble of bytes 0..8.
+pub(crate) fn scale_q3_k(packed: &[u8], h: usize) -> u8 {
+    let high = packed[8 + h % 4] >> (h / 4 * 2) & 3;
+    high << 4 | packed[h % 8] >> (h / 8 * 4) & 0x0F
+}
+
 /// The 6-bit scale of group `j` (0..8) of an IQ4_XS superblock, of which 32 is to be subtracted: two bits of
 /// bytes 2..4 above a nibble of bytes 4..8.
 pub(crate) fn scale_iq4_xs(block: &[u8], j: usize) -> u8 {
@@ -104,6 +111,22 @@ impl Format {
                     q: core::array::from_fn(|i| IQ4_LEVELS[nibble(quants, i) as usize]),
                     scales: [i32::from(scale_iq4_xs(block, j)) - 32; 2],
                     d: half_at(block, 0),
+                    min: 0.0,
+                }
+            }
+            Self::Q3K => {
+                // Two halves of 128; in each, group k = j % 4 has its low pairs at bit 2 k of 32 bytes. A bit of
+                // the mask, bit j of the 32 bytes that all eight groups share, says that 4 is not subtracted.
+                let (half, k) = (j / 4, j % 4);
+                let low = &block[32 + half * GROUP..];
+                let scale = |i: usize| i32::from(scale_q3_k(&block[96..108], 2 * j + i)) - 32;
+                Group {
+                    q: core::array::from_fn(|i| {
+                        let q = low[i] >> (2 * k) & 3 | (block[i] >> j & 1) << 2;
+                        q as i8 - 4
+                    }),
+                    scales: [scale(0), scale(1)],
+                    d: half_at(block, 108),
                     min: 0.0,
                 }
             }

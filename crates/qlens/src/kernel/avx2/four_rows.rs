@@ -255,6 +255,11 @@ unsafe impl<const VNNI: bool> Simd for Bytes32<VNNI> {
         unsafe { _mm_set1_epi32(x) }
     }
     #[inline(always)]
+    unsafe fn shl_i4<const N: i32>(v: __m128i) -> __m128i {
+        // SAFETY: as above.
+        unsafe { _mm_slli_epi32::<N>(v) }
+    }
+    #[inline(always)]
     unsafe fn shr_i4<const N: i32>(v: __m128i) -> __m128i {
         // SAFETY: as above.
         unsafe { _mm_srli_epi32::<N>(v) }

@@ -18,7 +18,7 @@ use crate::{
     kernel::{
         QuantizedRows,
         activations::{QuantizedTile, TILE},
-        octet::{Block, Blocks, Iq4Nl, Iq4Xs, Octet, Q4_0, Q4K, Q5_0, Q6K, Q8_0, Scales},
+        octet::{Block, Blocks, Iq4Nl, Iq4Xs, Octet, Q3K, Q4_0, Q4K, Q5_0, Q6K, Q8_0, Scales},
         panel::{self, PLAIN, SCALE, SCALE_AND_MIN, TWO_SCALES},
         rows::{self, RowBlocks},
     },
@@ -59,6 +59,7 @@ const fn spare_bits(format: Format) -> i32 {
         Format::Q4_0 | Format::Q4K => 4,
         Format::Q5_0 => 3,
         Format::Q6K => 2,
+        Format::Q3K => 5,
         _ => 0,
     }
 }
@@ -80,6 +81,7 @@ unsafe fn weights<B: Blocks<Vnni>>(step: __m256i) -> __m256i {
             Format::Q4_0 => Vnni::shr::<4>(step),
             Format::Q5_0 => Vnni::shr::<3>(step),
             Format::Q6K => Vnni::shr::<2>(step),
+            Format::Q3K => Vnni::shr::<5>(step),
             _ => step,
         };
         // Half the range more is another sign.
@@ -318,6 +320,7 @@ pub unsafe fn matmul(matrix: &Matrix<'_>, x: &QuantizedRows<'_>, out: &mut Colum
             Format::Q6K => prefill::<Q6K, TWO_SCALES>(matrix, x, out),
             Format::Iq4Nl => prefill::<Iq4Nl, PLAIN>(matrix, x, out),
             Format::Iq4Xs => prefill::<Iq4Xs, SCALE>(matrix, x, out),
+            Format::Q3K => prefill::<Q3K, TWO_SCALES>(matrix, x, out),
             Format::F32 | Format::F16 | Format::Bf16 => {
                 debug_assert!(false, "{} takes f32 activations", matrix.format());
             }

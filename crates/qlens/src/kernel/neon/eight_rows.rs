@@ -223,6 +223,7 @@ unsafe impl<const SDOT: bool, const SMMLA: bool> Octet for Bytes32<SDOT, SMMLA> 
                 2 => vcvtq_n_f32_s32::<2>(v),
                 3 => vcvtq_n_f32_s32::<3>(v),
                 4 => vcvtq_n_f32_s32::<4>(v),
+                5 => vcvtq_n_f32_s32::<5>(v),
                 _ => {
                     debug_assert!(FRACTION == 0, "no format has {FRACTION} bits of fraction");
                     vcvtq_f32_s32(v)

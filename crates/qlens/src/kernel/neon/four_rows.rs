@@ -317,6 +317,11 @@ unsafe impl<const SDOT: bool, const SMMLA: bool> Simd for Bytes32<SDOT, SMMLA> {
         unsafe { vdupq_n_s32(x) }
     }
     #[inline(always)]
+    unsafe fn shl_i4<const N: i32>(v: int32x4_t) -> int32x4_t {
+        // SAFETY: as above.
+        unsafe { vshlq_n_s32::<N>(v) }
+    }
+    #[inline(always)]
     unsafe fn shr_i4<const N: i32>(v: int32x4_t) -> int32x4_t {
         // SAFETY: as above.
         unsafe { vreinterpretq_s32_u32(vshrq_n_u32::<N>(vreinterpretq_u32_s32(v))) }
@@ -343,6 +348,7 @@ unsafe impl<const SDOT: bool, const SMMLA: bool> Simd for Bytes32<SDOT, SMMLA> {
             match FRACTION {
                 2 => vcvtq_n_f32_s32::<2>(v),
                 4 => vcvtq_n_f32_s32::<4>(v),
+                5 => vcvtq_n_f32_s32::<5>(v),
                 _ => {
                     debug_assert!(FRACTION == 0, "no format has {FRACTION} bits of fraction");
                     vcvtq_f32_s32(v)

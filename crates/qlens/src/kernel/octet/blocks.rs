@@ -3,7 +3,7 @@
 use super::Octet;
 use crate::quant::{
     Format, GROUP, IQ4_LEVELS,
-    interleave::{OCTET, QUANTS, STEP, iq4_xs, q4_k, q6_k},
+    interleave::{OCTET, QUANTS, STEP, iq4_xs, q3_k, q4_k, q6_k},
 };
 
 /// A block format as a type.
@@ -95,6 +95,11 @@ impl Block for Iq4Nl {
 pub struct Iq4Xs;
 impl Block for Iq4Xs {
     const FORMAT: Format = Format::Iq4Xs;
+}
+/// [`Format::Q3K`].
+pub struct Q3K;
+impl Block for Q3K {
+    const FORMAT: Format = Format::Q3K;
 }
 
 /// The eight steps that an expression gives for `s` in 0..8. A closure might stay a function of its own, without
@@ -413,5 +418,56 @@ unsafe impl<S: Octet> Blocks<S> for Iq4Xs {
     unsafe fn scales<const J: usize>(head: &[u8; 64]) -> Scales<S> {
         // SAFETY: 8 J + 8 is at most 64.
         Scales::Whole(unsafe { S::widen_i8(head.as_ptr().add(OCTET * J).cast()) })
+    }
+}
+
+// SAFETY: as for `Q8_0`.
+unsafe impl<S: Octet> Blocks<S> for Q3K {
+    const HALVES: bool = true;
+    /// Scale of half group `h` of row `r` at `8 (h % 8) + r` of array `h / 8`.
+    type Head = [[u8; 64]; 2];
+    #[inline(always)]
+    unsafe fn head(p: *const u8) -> Self::Head {
+        // SAFETY: as the impl.
+        unsafe {
+            let p = p.add(q3_k::SCALES);
+            [scales_less_32(p), scales_less_32(p.add(48))]
+        }
+    }
+    #[inline(always)]
+    unsafe fn weights(step: S::Bytes) -> S::Bytes {
+        // SAFETY: the caller's promise.
+        unsafe { S::asr::<5>(step) }
+    }
+    #[inline(always)]
+    unsafe fn to_f(sums: S::I8) -> S::F8 {
+        // SAFETY: the caller's promise.
+        unsafe { S::to_f::<5>(sums) }
+    }
+    #[inline(always)]
+    unsafe fn steps<const J: usize>(p: *const u8) -> [S::Bytes; 8] {
+        // SAFETY: as the impl.
+        unsafe {
+            let p = p.add(q3_k::QUANTS + 3 * STEP * J);
+            let (a, b, c) = (step::<S>(p, 0), step::<S>(p, 1), step::<S>(p, 2));
+            [
+                S::and(a, 0xE0),
+                S::and(b, 0xE0),
+                S::and(c, 0xE0),
+                S::and(S::shl::<3>(a), 0xE0),
+                S::and(S::shl::<3>(b), 0xE0),
+                S::and(S::shl::<3>(c), 0xE0),
+                S::and(S::sri::<2>(S::shl::<6>(a), S::shl::<6>(c)), 0xE0),
+                S::sri::<2>(S::shl::<6>(b), S::shl::<7>(c)),
+            ]
+        }
+    }
+    #[inline(always)]
+    unsafe fn scales<const J: usize>(head: &Self::Head) -> Scales<S> {
+        // SAFETY: 16 (J % 4) + 16 is at most 64.
+        unsafe {
+            let p = head[J / 4].as_ptr().add(J % 4 * 2 * OCTET);
+            Scales::Halves(S::widen_i8(p.cast()), S::widen_i8(p.add(OCTET).cast()))
+        }
     }
 }

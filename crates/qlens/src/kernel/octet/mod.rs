@@ -12,7 +12,7 @@ mod decode;
 
 #[cfg(target_arch = "aarch64")]
 pub use blocks::six_bits;
-pub use blocks::{Block, Blocks, Iq4Nl, Iq4Xs, Q4_0, Q4K, Q5_0, Q6K, Q8_0, Scales};
+pub use blocks::{Block, Blocks, Iq4Nl, Iq4Xs, Q3K, Q4_0, Q4K, Q5_0, Q6K, Q8_0, Scales};
 
 use super::{
     QuantizedRows,
@@ -185,6 +185,7 @@ pub unsafe fn matmul<S: Octet + Simd>(
             Format::Q6K => product::<S, Q6K, TWO_SCALES>(matrix, x, out),
             Format::Iq4Nl => product::<S, Iq4Nl, PLAIN>(matrix, x, out),
             Format::Iq4Xs => product::<S, Iq4Xs, SCALE>(matrix, x, out),
+            Format::Q3K => product::<S, Q3K, TWO_SCALES>(matrix, x, out),
             Format::F32 | Format::F16 | Format::Bf16 => {
                 debug_assert!(false, "{} takes f32 activations", matrix.format());
             }

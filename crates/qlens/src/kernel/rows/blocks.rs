@@ -2,7 +2,7 @@
 
 use super::{ROWS, Simd};
 use crate::{
-    kernel::octet::{Block, Iq4Nl, Iq4Xs, Q4_0, Q4K, Q5_0, Q6K, Q8_0},
+    kernel::octet::{Block, Iq4Nl, Iq4Xs, Q3K, Q4_0, Q4K, Q5_0, Q6K, Q8_0},
     quant::IQ4_LEVELS,
 };
 
@@ -287,7 +287,7 @@ unsafe impl<S: Simd> RowBlocks<S> for Q6K {
     }
 }
 
-/// The integer scales of the halves of group `J` of four Q6_K superblocks.
+/// The bytes, signed, of the halves of group `J`: byte `i % 4` of number `i / 4` is that of half group `i`.
 #[inline(always)]
 unsafe fn half_scales<S: Simd, const J: usize>(head: &[S::I4; 4]) -> [S::I4; 2] {
     let four = head[J / 2];
@@ -375,5 +375,96 @@ unsafe fn scale_iq4_xs<S: Simd, const J: usize>(head: &HeadIq4Xs<S>) -> S::I4 {
         };
         let scale = S::or_i4(S::and_i4(low, 0x0F), S::and_i4(high, 0x30));
         S::add_i4(scale, S::all_i4(-32))
+    }
+}
+
+// SAFETY: as for `Q8_0`.
+unsafe impl<S: Simd> RowBlocks<S> for Q3K {
+    /// Byte `i % 4` of number `i / 4` is 32 more than the scale of half group `i`.
+    type Head = [S::I4; 4];
+    #[inline(always)]
+    unsafe fn begin(p: &mut [*const u8; ROWS]) -> (S::F4, Self::Head) {
+        let p = *p;
+        // SAFETY: as the impl. See `quant::scale_q3_k`.
+        unsafe {
+            let mut p = four!(|p| p.add(96));
+            let (a, b) = (S::take_words(&mut p), S::take_words(&mut p));
+            let c = S::take_words(&mut p);
+            let low = |v| S::and_i4(v, 0x0F0F_0F0F);
+            let high = |v| S::and_i4(v, 0x3030_3030);
+            let head = [
+                S::or_i4(low(a), high(S::shl_i4::<4>(c))),
+                S::or_i4(low(b), high(S::shl_i4::<2>(c))),
+                S::or_i4(low(S::shr_i4::<4>(a)), high(c)),
+                S::or_i4(low(S::shr_i4::<4>(b)), high(S::shr_i4::<2>(c))),
+            ];
+            (S::take_halves(&mut p), head)
+        }
+    }
+    #[inline(always)]
+    unsafe fn quants<const J: usize>(p: [*const u8; ROWS], _: &Self::Head) -> [S::Bytes; ROWS] {
+        // SAFETY: as the impl.
+        unsafe {
+            four!(|p| {
+                // Less 4: with its bit of the mask flipped, the pair has a sign.
+                let high = S::xor(S::load(p), 0xFF);
+                let high = match J {
+                    0 => S::shl::<7>(high),
+                    1 => S::shl::<6>(high),
+                    2 => S::shl::<5>(high),
+                    3 => S::shl::<4>(high),
+                    4 => S::shl::<3>(high),
+                    5 => S::shl::<2>(high),
+                    6 => S::shl::<1>(high),
+                    _ => high,
+                };
+                let low = S::load(p.add(32 + J / 4 * 32));
+                let low = match J % 4 {
+                    0 => S::shl::<6>(low),
+                    1 => S::shl::<4>(low),
+                    2 => S::shl::<2>(low),
+                    _ => low,
+                };
+                S::and(S::insert::<1>(high, low), 0xE0)
+            })
+        }
+    }
+    #[inline(always)]
+    unsafe fn weights(quants: S::Bytes) -> S::Bytes {
+        // SAFETY: the caller's promise.
+        unsafe { S::asr::<5>(quants) }
+    }
+    #[inline(always)]
+    unsafe fn dot<const J: usize>(
+        head: &Self::Head,
+        sums: &mut S::Sums,
+        w: [S::Bytes; ROWS],
+        x: S::Bytes,
+    ) -> S::I4 {
+        // SAFETY: as the impl.
+        unsafe {
+            let ([a, b], [first, second]) = (S::dot_halves(sums, w, x), scales_q3_k::<S, J>(head));
+            S::add_i4(S::mul_i4(a, first), S::mul_i4(b, second))
+        }
+    }
+    #[inline(always)]
+    unsafe fn to_f4(sums: S::I4) -> S::F4 {
+        // SAFETY: the caller's promise.
+        unsafe { S::to_f4::<5>(sums) }
+    }
+    #[inline(always)]
+    unsafe fn scales<const J: usize>(head: &Self::Head) -> Option<[S::I4; 2]> {
+        // SAFETY: as the impl.
+        Some(unsafe { scales_q3_k::<S, J>(head) })
+    }
+}
+
+/// The integer scales of the halves of group `J` of four Q3_K superblocks.
+#[inline(always)]
+unsafe fn scales_q3_k<S: Simd, const J: usize>(head: &[S::I4; 4]) -> [S::I4; 2] {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let ([first, second], less) = (half_scales::<S, J>(head), S::all_i4(-32));
+        [S::add_i4(first, less), S::add_i4(second, less)]
     }
 }

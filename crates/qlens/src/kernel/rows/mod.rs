@@ -80,6 +80,8 @@ pub unsafe trait Simd {
     unsafe fn or_i4(a: Self::I4, b: Self::I4) -> Self::I4;
     /// All lanes `x`.
     unsafe fn all_i4(x: i32) -> Self::I4;
+    /// Each lane up by `N` bits, 1 to 31.
+    unsafe fn shl_i4<const N: i32>(v: Self::I4) -> Self::I4;
     /// Each lane down by `N` bits, 1 to 31, zeros coming in.
     unsafe fn shr_i4<const N: i32>(v: Self::I4) -> Self::I4;
     /// Lane by lane.
