@@ -1,6 +1,7 @@
-//! A model that arrives in parts grows in one file beside its final name, a verified part at a time.
-//! The file's length says how far it came, so a run that was cut off goes on at the first part missing;
-//! only a whole file with the right hash is renamed to the name that others open.
+//! A model that arrives grows in one file beside its final name: where its source has a digest for each
+//! part, a verified part at a time, else as it comes. The file's length says how far it came, so a run
+//! that was cut off goes on there; only a whole file with the right hash is renamed to the name that
+//! others open.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -16,7 +17,7 @@ pub(crate) struct Assembly {
     file: File,
     expected: Sha256,
     total: u64,
-    /// Bytes of whole verified parts, which is where the file ends between two parts.
+    /// Bytes that are kept: of parts only whole verified ones.
     done: u64,
     /// Over exactly those bytes.
     hasher: Hasher,
@@ -24,13 +25,7 @@ pub(crate) struct Assembly {
 }
 
 impl Assembly {
-    /// Opens what an earlier run left, keeps its leading parts that are whole and right, drops the rest.
-    pub(crate) fn resume(
-        path: &Path,
-        manifest: &Manifest,
-        parts: &[Part],
-        watch: &mut Watch<'_>,
-    ) -> Result<Self, Error> {
+    fn open(path: &Path, manifest: &Manifest) -> Result<Self, Error> {
         let file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -38,7 +33,7 @@ impl Assembly {
             .truncate(false)
             .open(path)
             .map_err(|source| Error::io("create", path, source))?;
-        let mut assembly = Self {
+        Ok(Self {
             path: path.to_owned(),
             file,
             expected: manifest.sha256,
@@ -46,7 +41,51 @@ impl Assembly {
             done: 0,
             hasher: Hasher::default(),
             parts: 0,
-        };
+        })
+    }
+
+    /// Opens what an earlier run left and keeps all of it, unless it is longer than the model.
+    ///
+    /// Whether these bytes are the model's is known when the whole is hashed: the digest of the manifest
+    /// stands for them, whichever source and run they came from.
+    pub(crate) fn resume_any(
+        path: &Path,
+        manifest: &Manifest,
+        watch: &mut Watch<'_>,
+    ) -> Result<Self, Error> {
+        let mut assembly = Self::open(path, manifest)?;
+        let at = |source: io::Error| Error::io("read", path, source);
+        let length = assembly.file.metadata().map_err(at)?.len();
+        if length <= assembly.total {
+            let (hasher, total) = (&mut assembly.hasher, assembly.total);
+            let (read, _) = copy(
+                &mut assembly.file,
+                length,
+                hasher,
+                &at,
+                &mut |_| Ok(()),
+                &mut |done| {
+                    watch(Progress {
+                        step: Step::Verifying,
+                        done,
+                        total,
+                    })
+                },
+            )?;
+            assembly.done = read;
+        }
+        assembly.drop_rest()?;
+        Ok(assembly)
+    }
+
+    /// Opens what an earlier run left, keeps its leading parts that are whole and right, drops the rest.
+    pub(crate) fn resume(
+        path: &Path,
+        manifest: &Manifest,
+        parts: &[Part],
+        watch: &mut Watch<'_>,
+    ) -> Result<Self, Error> {
+        let mut assembly = Self::open(path, manifest)?;
         let at = |source: io::Error| Error::io("read", path, source);
         let length = assembly.file.metadata().map_err(at)?.len();
         for part in parts {
@@ -85,6 +124,18 @@ impl Assembly {
     /// Bytes of the model that are in place, and in all.
     pub(crate) fn progress(&self) -> (u64, u64) {
         (self.done, self.total)
+    }
+
+    /// Appends the next bytes as they are; what cannot be written whole is taken back out.
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        if let Err(source) = self.file.write_all(bytes) {
+            let fault = Error::io("write", &self.path, source);
+            self.drop_rest()?;
+            return Err(fault);
+        }
+        self.hasher.update(bytes);
+        self.done += bytes.len() as u64;
+        Ok(())
     }
 
     /// Appends the next part and checks it against its manifest entry. A part that is wrong is taken

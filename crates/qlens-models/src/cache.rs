@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use crate::assembly::Assembly;
-use crate::{Error, Manifest, Pip, Sha256, Source, Watch};
+use crate::{Error, Hub, Manifest, Pip, Sha256, Source, Watch};
 
 /// What the cache holds of a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +20,15 @@ pub enum State {
     Unverified,
     /// Nothing, a part of it, or a file of another size.
     Absent,
+}
+
+/// Whom sources are asked through.
+#[derive(Debug, Clone, Default)]
+pub struct Clients {
+    /// The Python package index.
+    pub pip: Pip,
+    /// The Hugging Face hub.
+    pub hub: Hub,
 }
 
 /// A folder of models.
@@ -85,23 +94,28 @@ impl Cache {
         }
     }
 
+    /// Bytes of the model that a fetch which was stopped has left, and that the next one goes on from.
+    pub fn partial_bytes(&self, manifest: &Manifest) -> u64 {
+        fs::metadata(beside(&self.path(manifest), "part")).map_or(0, |found| found.len())
+    }
+
     /// Makes sure that the model is there and is what its manifest says, and returns its path. Reads
     /// what is not verified yet, deletes what is wrong, resumes what was cut off, fetches what is missing.
     ///
     /// # Errors
     /// Any [`Error`]; nothing that was not verified is ever left under the model's own name.
     pub fn fetch(&self, manifest: &Manifest, watch: &mut Watch<'_>) -> Result<PathBuf, Error> {
-        self.fetch_with(manifest, &Pip::default(), watch)
+        self.fetch_with(manifest, &Clients::default(), watch)
     }
 
-    /// As [`Cache::fetch`], with a package client set up by the caller.
+    /// As [`Cache::fetch`], with clients set up by the caller.
     ///
     /// # Errors
     /// As [`Cache::fetch`].
     pub fn fetch_with(
         &self,
         manifest: &Manifest,
-        pip: &Pip,
+        clients: &Clients,
         watch: &mut Watch<'_>,
     ) -> Result<PathBuf, Error> {
         let path = self.path(manifest);
@@ -138,18 +152,13 @@ impl Cache {
             name: manifest.name.clone(),
             what: "it names no source".into(),
         }));
-        for Source::PythonPackages { version, parts } in &manifest.sources {
-            let mut assembly = Assembly::resume(&beside(&path, "part"), manifest, parts, watch)?;
-            outcome = pip
-                .append_parts(
-                    version,
-                    parts,
-                    &mut assembly,
-                    &beside(&path, "fetch"),
-                    watch,
-                )
-                .and_then(|()| assembly.finish(&path));
-            if matches!(outcome, Ok(()) | Err(Error::Cancelled)) {
+        for source in &manifest.sources {
+            outcome = self.fetch_from(source, manifest, clients, watch);
+            // Another source would not change these.
+            if matches!(
+                outcome,
+                Ok(()) | Err(Error::Cancelled | Error::NoRoom { .. } | Error::Io { .. })
+            ) {
                 break;
             }
         }
@@ -158,6 +167,63 @@ impl Cache {
         // Whoever waits for the lock finds the model whether or not the file is still there.
         let _ = fs::remove_file(&lock_path);
         Ok(path)
+    }
+
+    fn fetch_from(
+        &self,
+        source: &Source,
+        manifest: &Manifest,
+        clients: &Clients,
+        watch: &mut Watch<'_>,
+    ) -> Result<(), Error> {
+        self.check_room(source, manifest)?;
+        let path = self.path(manifest);
+        let growing = beside(&path, "part");
+        let assembly = match source {
+            Source::HuggingFace {
+                repository,
+                revision,
+                path,
+            } => {
+                let mut assembly = Assembly::resume_any(&growing, manifest, watch)?;
+                let file = path.as_ref().unwrap_or(&manifest.file);
+                clients
+                    .hub
+                    .append_rest(repository, revision, file, &mut assembly, watch)?;
+                assembly
+            }
+            Source::PythonPackages { version, parts } => {
+                let mut assembly = Assembly::resume(&growing, manifest, parts, watch)?;
+                let scratch = beside(&path, "fetch");
+                clients
+                    .pip
+                    .append_parts(version, parts, &mut assembly, &scratch, watch)?;
+                assembly
+            }
+        };
+        assembly.finish(&path)
+    }
+
+    /// Nobody likes to hear of a full disk after an hour.
+    fn check_room(&self, source: &Source, manifest: &Manifest) -> Result<(), Error> {
+        let missing = manifest.size.saturating_sub(self.partial_bytes(manifest));
+        let needed = match missing {
+            0 => 0,
+            _ => missing.saturating_add(source.scratch_bytes()),
+        };
+        // Where the system does not say, the disk will.
+        let Ok(disk) = rustix::fs::statvfs(&self.folder) else {
+            return Ok(());
+        };
+        let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+        if needed > free {
+            return Err(Error::NoRoom {
+                folder: self.folder.clone(),
+                needed,
+                free,
+            });
+        }
+        Ok(())
     }
 }
 

@@ -27,6 +27,49 @@ pub enum Error {
         /// The file that both want.
         path: PathBuf,
     },
+    /// The disk has less room than the model needs.
+    NoRoom {
+        /// Where it was to go.
+        folder: PathBuf,
+        /// Bytes that are still needed.
+        needed: u64,
+        /// Bytes that are free.
+        free: u64,
+    },
+    /// There is no cryptography for this processor.
+    NoTls,
+    /// A server answered that it does not give the file.
+    Refused {
+        /// What was asked for.
+        url: String,
+        /// HTTP status.
+        status: u16,
+    },
+    /// A server answered with something that is not the file.
+    WrongAnswer {
+        /// What was asked for.
+        url: String,
+        /// What is wrong with the answer.
+        what: String,
+    },
+    /// A server's file is not of the size that the manifest names.
+    WrongLength {
+        /// What was asked for.
+        url: String,
+        /// Bytes that the manifest names.
+        expected: u64,
+        /// Bytes that the server's file has, as far as it is known.
+        found: Option<u64>,
+    },
+    /// However often it was tried, the rest of the file did not come.
+    Unreachable {
+        /// What was asked for.
+        url: String,
+        /// What went wrong the last time.
+        said: String,
+        /// How often in a row it was tried in vain.
+        attempts: u32,
+    },
     /// `python3 -m pip`, the client of the package index, cannot be run.
     NoPip,
     /// The package index's client failed; in its own words.
@@ -61,8 +104,15 @@ pub enum Error {
         /// The digest of the bytes that came.
         found: Sha256,
     },
-    /// A manifest is wrong.
+    /// A manifest that was compiled in is wrong.
     Manifest(ManifestError),
+    /// A manifest that somebody wrote is wrong.
+    ManifestFile {
+        /// Where it is.
+        path: PathBuf,
+        /// What is wrong.
+        error: ManifestError,
+    },
 }
 
 impl Error {
@@ -81,7 +131,7 @@ impl fmt::Display for Error {
             Self::NoCacheFolder => f.write_str(
                 "no folder for models: neither QLENS_CACHE nor XDG_CACHE_HOME nor HOME is set to an absolute path",
             ),
-            Self::Io { doing, path, source } if source.kind() == io::ErrorKind::StorageFull => write!(
+            Self::Io { doing, path, source } if is_full(source) => write!(
                 f,
                 "cannot {doing} {}: its disk is full; what was fetched is kept and resumed once there is room, \
                  or set QLENS_CACHE to a folder on another disk",
@@ -93,6 +143,44 @@ impl fmt::Display for Error {
                 f,
                 "another process is fetching {} right now: wait for it to end",
                 path.display()
+            ),
+            Self::NoRoom { folder, needed, free } => write!(
+                f,
+                "the disk of {} has {free} bytes free and {needed} are needed: make room, or set QLENS_CACHE to a \
+                 folder on another disk",
+                folder.display()
+            ),
+            Self::NoTls => f.write_str(
+                "https cannot be spoken on this processor, which lacks instructions for it: fetch the file with \
+                 another program and name it by its path",
+            ),
+            Self::Refused { url, status } => {
+                let why = match status {
+                    401 | 403 => {
+                        "it is not public, or does not exist: look whether repository, revision and path of the \
+                         manifest are right"
+                    }
+                    404 | 410 => "there is no such file: look whether repository, revision and path of the manifest are right",
+                    _ => "the server does not give it",
+                };
+                write!(f, "cannot fetch {url}: {why} (status {status})")
+            }
+            Self::WrongAnswer { url, what } => write!(
+                f,
+                "cannot fetch {url}: {what}; if a network wants you to log in, do that, then run it again"
+            ),
+            Self::WrongLength { url, expected, found } => {
+                write!(f, "cannot fetch {url}: the manifest says {expected} bytes, and the file there has ")?;
+                match found {
+                    Some(found) => write!(f, "{found}")?,
+                    None => f.write_str("another number")?,
+                }
+                f.write_str(": it is another file, or the manifest is wrong")
+            }
+            Self::Unreachable { url, said, attempts } => write!(
+                f,
+                "cannot fetch {url}: tried {attempts} times in a row, the last time: {said}; what was fetched is \
+                 kept, run it again to go on from there"
             ),
             Self::NoPip => f.write_str(
                 "`python3 -m pip` cannot be run, and the package index is asked through it: install python3-pip",
@@ -114,8 +202,21 @@ impl fmt::Display for Error {
                 path.display()
             ),
             Self::Manifest(error) => error.fmt(f),
+            Self::ManifestFile { path, error } => write!(
+                f,
+                "{}: {error}; models/README.md of qlens says how to write one",
+                path.display()
+            ),
         }
     }
+}
+
+/// Whether there is no room, be it on the disk or of what this user may take of it.
+fn is_full(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+    )
 }
 
 impl std::error::Error for Error {}

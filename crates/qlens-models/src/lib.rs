@@ -1,6 +1,6 @@
 //! A model on this machine is a file that was checked once, byte for byte, against the manifest that
 //! names it. This crate holds the manifests (`models/*.toml`, compiled in so that an installed `qlens`
-//! knows them too), the cache folder outside the source tree, and the way from a source to a verified
+//! knows them too; others lie in the cache), the cache folder outside the source tree, and the way from a source to a verified
 //! file in that folder.
 //!
 //! Nothing here prints: progress goes to the caller's closure, failures are sentences in [`Error`].
@@ -9,15 +9,20 @@
 
 mod assembly;
 mod cache;
+mod catalog;
 mod digest;
 mod error;
+mod http;
+mod hub;
 mod manifest;
 mod python;
 
-pub use cache::{Cache, State};
+pub use cache::{Cache, Clients, State};
+pub use catalog::{DEFAULT, catalog, find};
 pub use digest::{Hasher, Sha256};
 pub use error::Error;
-pub use manifest::{DEFAULT, Fit, Manifest, ManifestError, Part, Source, catalog, find};
+pub use hub::Hub;
+pub use manifest::{Fit, Manifest, ManifestError, Part, Source};
 pub use python::Pip;
 
 use std::ops::ControlFlow;

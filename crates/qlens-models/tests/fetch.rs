@@ -11,7 +11,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
-use qlens_models::{Cache, Error, Manifest, Part, Pip, Progress, Sha256, Source, State, Step};
+use qlens_models::{
+    Cache, Clients, Error, Manifest, Part, Pip, Progress, Sha256, Source, State, Step,
+};
 
 const PARTS: usize = 3;
 
@@ -101,15 +103,19 @@ impl Index {
     }
 
     /// `pip` that sees nothing but this index, whatever this machine is set up for.
-    fn pip(&self) -> Pip {
-        Pip::default()
+    fn pip(&self) -> Clients {
+        let pip = Pip::default()
             .env("PIP_CONFIG_FILE", "/dev/null")
             .env("PIP_INDEX_URL", &self.address)
             .env("PIP_EXTRA_INDEX_URL", "")
             .env("PIP_FIND_LINKS", "")
             .env("PIP_NO_INDEX", "0")
             .env("PIP_RETRIES", "0")
-            .env("no_proxy", "127.0.0.1")
+            .env("no_proxy", "127.0.0.1");
+        Clients {
+            pip,
+            ..Clients::default()
+        }
     }
 
     /// Numbers of the parts whose wheels were asked for, in order; forgets them.
