@@ -37,18 +37,30 @@
 //! size = 0x1000
 //! interrupt = 1
 //! ```
+//!
+//! A board with an operating system on it, where qlens is a program among others, has no addresses of
+//! its own to give away. In place of `[ram]`, regions, devices and the sizes of stacks it states
+//!
+//! ```toml
+//! [userspace]
+//! ram = 0x8000_0000        # what the board is sold with
+//! budget = 0x6000_0000     # bytes for the model and the arena of the session
+//! ```
 
 mod emit;
+mod error;
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::Path;
 use std::string::String;
 use std::vec::Vec;
-use std::{fmt, fs, io};
 
 use serde::Deserialize;
 
-use crate::memory::{Device, MapError, MemoryMap, Region, Span, Usage};
+pub use error::DescriptionError;
+
+use crate::memory::{Device, MemoryMap, Region, Span, Usage};
 
 /// A board, as its `board.toml` states it.
 #[derive(Debug, Clone, Deserialize)]
@@ -64,7 +76,9 @@ pub struct Board {
     pub cores: Cores,
     /// What a session gets when nobody asks for something else; `None` on a board without models.
     pub session: Option<SessionDefaults>,
-    ram: SpanEntry,
+    /// What an operating system leaves to qlens; `None` on a board without one.
+    pub userspace: Option<Userspace>,
+    ram: Option<SpanEntry>,
     #[serde(default)]
     reserved: Vec<ReservedEntry>,
     #[serde(default)]
@@ -82,10 +96,22 @@ pub struct Board {
 pub struct Cores {
     /// Most cores that the firmware uses.
     pub count: usize,
-    /// Bytes of stack a core.
+    /// Bytes of stack a core; 0 where the operating system sees to it.
+    #[serde(default)]
     pub stack: u64,
-    /// Bytes of the stack that exceptions are handled on, a core.
+    /// Bytes of the stack that exceptions are handled on, a core; 0 where the operating system sees to it.
+    #[serde(default)]
     pub exception_stack: u64,
+}
+
+/// What an operating system leaves to qlens.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Userspace {
+    /// Bytes of RAM that the board is sold with.
+    pub ram: u64,
+    /// Bytes of it for the model and the arena of the session.
+    pub budget: u64,
 }
 
 /// What a session gets when nobody asks for something else.
@@ -181,51 +207,6 @@ impl From<UsageName> for Usage {
     }
 }
 
-/// Why there is no description.
-#[derive(Debug)]
-pub enum DescriptionError {
-    /// The file could not be read.
-    File(io::Error),
-    /// It is not TOML, or lacks or misspells something.
-    Syntax(Box<toml::de::Error>),
-    /// Its regions do not make a memory map.
-    Map(MapError),
-    /// The stacks region is too small for the cores.
-    Stacks {
-        /// Bytes that the cores need, guard pages included.
-        needed: u64,
-        /// Bytes that the region has.
-        found: u64,
-    },
-    /// A number that must not be zero, or must be a multiple of a page, is not.
-    Number {
-        /// Its name in the file.
-        what: &'static str,
-        /// The number.
-        value: u64,
-    },
-}
-
-impl fmt::Display for DescriptionError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::File(error) => write!(f, "cannot be read: {error}"),
-            Self::Syntax(error) => write!(f, "is not a board description: {error}"),
-            Self::Map(error) => error.fmt(f),
-            Self::Stacks { needed, found } => write!(
-                f,
-                "the stacks region has {found} bytes, its cores need {needed}"
-            ),
-            Self::Number { what, value } => write!(
-                f,
-                "{what} = {value:#x}: a number above zero is needed, and whole pages for a stack"
-            ),
-        }
-    }
-}
-
-impl std::error::Error for DescriptionError {}
-
 impl Board {
     /// Reads and checks the text of a `board.toml`.
     ///
@@ -234,6 +215,7 @@ impl Board {
     pub fn parse(text: &str) -> Result<Self, DescriptionError> {
         let mut board: Self =
             toml::from_str(text).map_err(|error| DescriptionError::Syntax(Box::new(error)))?;
+        board.check_kind()?;
         let reserved = board.reserved.iter().map(|entry| Region {
             usage: Usage::Reserved,
             start: entry.start,
@@ -245,6 +227,14 @@ impl Board {
             size: entry.size,
         });
         board.regions = reserved.chain(regions).collect();
+        if board.userspace.is_some() {
+            // The budget is one span, and the arena comes behind the model as it does in RAM.
+            board.regions.push(Region {
+                usage: Usage::Model,
+                start: 0,
+                size: None,
+            });
+        }
         board.regions.sort_by_key(|region| region.start);
         board.memory().check().map_err(DescriptionError::Map)?;
         board.check_cores()?;
@@ -259,17 +249,48 @@ impl Board {
         Self::parse(&fs::read_to_string(path).map_err(DescriptionError::File)?)
     }
 
+    /// Checks that the file describes bare metal or a program's budget, and does not mix them.
+    fn check_kind(&self) -> Result<(), DescriptionError> {
+        if self.ram.is_some() == self.userspace.is_some() {
+            return Err(DescriptionError::Ram);
+        }
+        let Some(Userspace { ram, budget }) = self.userspace else {
+            return Ok(());
+        };
+        for (what, is_there) in [
+            ("[[reserved]]", !self.reserved.is_empty()),
+            ("[region]", !self.region.is_empty()),
+            ("[device]", !self.device.is_empty()),
+            ("cores.stack", self.cores.stack != 0),
+            ("cores.exception_stack", self.cores.exception_stack != 0),
+        ] {
+            if is_there {
+                return Err(DescriptionError::Userspace { what });
+            }
+        }
+        if budget > ram {
+            let (what, value) = ("userspace.budget", budget);
+            return Err(DescriptionError::Number { what, value });
+        }
+        Ok(())
+    }
+
     fn check_cores(&self) -> Result<(), DescriptionError> {
         let Cores {
             count,
             stack,
             exception_stack,
         } = self.cores;
-        for (what, value, whole_pages) in [
-            ("cores.count", count as u64, false),
-            ("cores.stack", stack, true),
-            ("cores.exception_stack", exception_stack, true),
-        ] {
+        let stacks = match self.userspace {
+            None => &[
+                ("cores.stack", stack, true),
+                ("cores.exception_stack", exception_stack, true),
+            ][..],
+            Some(_) => &[],
+        };
+        for &(what, value, whole_pages) in
+            [("cores.count", count as u64, false)].iter().chain(stacks)
+        {
             if value == 0 || whole_pages && value % crate::memory::PAGE != 0 {
                 return Err(DescriptionError::Number { what, value });
             }
@@ -297,12 +318,25 @@ impl Board {
         Ok(())
     }
 
-    /// The memory map, with the RAM that the file states.
+    /// The memory map, with the RAM that the file states. Where there is an operating system it is the
+    /// budget, counted from 0, with the model's region over all of it.
     pub fn memory(&self) -> MemoryMap<'_> {
+        let ram = match (self.ram, self.userspace) {
+            (Some(ram), _) => Span::new(ram.start, ram.size),
+            (None, Some(userspace)) => Span::new(0, userspace.budget),
+            // `parse` takes no file with neither.
+            (None, None) => Span::new(0, 0),
+        };
         MemoryMap {
-            ram: Span::new(self.ram.start, self.ram.size),
+            ram,
             regions: &self.regions,
         }
+    }
+
+    /// Bytes of RAM that the board is sold with.
+    pub fn ram_bytes(&self) -> u64 {
+        self.userspace
+            .map_or(self.memory().ram.size, |userspace| userspace.ram)
     }
 
     /// A device by its name in the file.

@@ -16,6 +16,18 @@ pub fn find(name: &str) -> Result<Board, Failure> {
             names.join(", ")
         )));
     };
+    parse(name, text)
+}
+
+/// All boards, in order of their names.
+pub fn all() -> Result<Vec<Board>, Failure> {
+    DESCRIPTIONS
+        .iter()
+        .map(|(name, text)| parse(name, text))
+        .collect()
+}
+
+fn parse(name: &str, text: &str) -> Result<Board, Failure> {
     Board::parse(text)
         .map_err(|error| Failure::new(format_args!("boards/{name}/board.toml {error}")))
 }

@@ -15,10 +15,12 @@ mod inspect;
 mod interrupt;
 mod logits;
 mod model_file;
+mod models;
 mod output;
 mod pack;
 mod plan;
 mod progress;
+mod pull;
 mod quantize;
 mod runtime;
 mod sampling;
@@ -42,6 +44,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Verb {
+    Models(models::ModelsArgs),
+    Pull(pull::PullArgs),
     Inspect(inspect::InspectArgs),
     Plan(plan::PlanArgs),
     Tokenize(tokenize::TokenizeArgs),
@@ -60,6 +64,8 @@ fn main() -> ExitCode {
         eprintln!("error: qlens itself is wrong, please report it: {panic}");
     }));
     let outcome = match Cli::parse().verb {
+        Verb::Models(args) => models::run(&args),
+        Verb::Pull(args) => pull::run(&args),
         Verb::Inspect(args) => inspect::run(&args),
         Verb::Plan(args) => plan::run(&args),
         Verb::Tokenize(args) => tokenize::run(&args),

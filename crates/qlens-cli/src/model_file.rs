@@ -34,7 +34,7 @@ impl ModelArg {
     /// Opens a file by its path, a known model by its name, or else the default model.
     pub fn open(&self) -> Result<ModelFile, Failure> {
         match self.model.as_deref() {
-            None => ModelFile::map(in_cache(qlens_models::DEFAULT)?),
+            None => ModelFile::known(qlens_models::DEFAULT),
             Some(model) => ModelFile::open(model),
         }
     }
@@ -54,9 +54,16 @@ impl ModelFile {
         if fs::metadata(model).is_ok_and(|found| !found.is_dir()) {
             return Self::map(model.to_owned());
         }
-        match model.to_str().map(qlens_models::find) {
-            Some(Ok(Some(manifest))) => Self::map(in_cache(&manifest.name)?),
-            _ => Self::map(model.to_owned()),
+        match model.to_str() {
+            Some(name) => Self::known(name),
+            None => Self::map(model.to_owned()),
+        }
+    }
+
+    fn known(name: &str) -> Result<Self, Failure> {
+        match known(name)? {
+            Some(manifest) => Self::map(in_cache(&manifest)?),
+            None => Self::map(name.into()),
         }
     }
 
@@ -86,6 +93,11 @@ impl ModelFile {
             path,
             map,
         })
+    }
+
+    /// Opens the file of a model that the cache has, verified.
+    pub fn cached(cache: &Cache, manifest: &Manifest) -> Result<Self, Failure> {
+        Self::map(cache.path(manifest))
     }
 
     /// Where it is.
@@ -149,8 +161,12 @@ fn fault(found: &Metadata) -> Option<&'static str> {
     }
 }
 
-fn known_names() -> String {
-    let models = qlens_models::catalog().unwrap_or_default();
+/// Names of all models that are known.
+pub fn known_names() -> String {
+    let models = match Cache::of_user().and_then(|cache| cache.known()) {
+        Ok((models, _)) => models,
+        Err(_) => qlens_models::catalog().unwrap_or_default(),
+    };
     models
         .into_iter()
         .map(|manifest| manifest.name)
@@ -158,20 +174,28 @@ fn known_names() -> String {
         .join(", ")
 }
 
-/// Where the cache has a model that is known by name.
-fn in_cache(name: &str) -> Result<PathBuf, Failure> {
-    let manifest = qlens_models::find(name).map_err(Failure::new)?;
-    let manifest =
-        manifest.ok_or_else(|| Failure::new(format_args!("there is no model {name:?}")))?;
+/// The model of that name, if there is one.
+pub fn known(name: &str) -> Result<Option<Manifest>, Failure> {
+    match Cache::of_user() {
+        Ok(cache) => cache.find(name).map_err(Failure::new),
+        // Without a cache those that are compiled in are known still.
+        Err(_) => qlens_models::find(name).map_err(Failure::new),
+    }
+}
+
+/// Where the cache has a model.
+fn in_cache(manifest: &Manifest) -> Result<PathBuf, Failure> {
     let cache = Cache::of_user().map_err(Failure::new)?;
-    match cache.state(&manifest) {
-        State::Verified => Ok(cache.path(&manifest)),
-        State::Unverified => verified(&cache, &manifest),
-        State::Absent => Err(Failure::new(format_args!(
-            "the model {name} is not in {}: get it with `cargo xtask setup` in the source tree of qlens, \
-             or name a GGUF file",
-            cache.folder().display()
-        ))),
+    match cache.state(manifest) {
+        State::Verified => Ok(cache.path(manifest)),
+        State::Unverified => verified(&cache, manifest),
+        State::Absent => {
+            let name = &manifest.name;
+            Err(Failure::new(format_args!(
+                "the model {name} is not in {}: get it with `qlens pull {name}`, or name a GGUF file",
+                cache.folder().display()
+            )))
+        }
     }
 }
 

@@ -66,6 +66,9 @@ struct Report<'a> {
     /// Bytes of the arena: the sections, and the slack that aligning them may take.
     total: usize,
     align: usize,
+    /// Where the board has an operating system: bytes that it leaves to the model and the arena.
+    budget_bytes: Option<u64>,
+    /// Where it has none.
     regions: Vec<RegionReport>,
     fits: bool,
     /// Why not.
@@ -82,14 +85,7 @@ pub fn run(args: &PlanArgs) -> Result<(), Failure> {
     let file = args.model.open()?;
     let model = file.model()?;
     let config = model.config();
-    let usual = board
-        .session
-        .map_or_else(Limits::default, |session| Limits {
-            context: session.context,
-            batch: session.batch,
-            // The names are the same, which a test sees to.
-            kv: KvType::from_name(session.kv.name()).unwrap_or_default(),
-        });
+    let usual = usual_limits(&board);
     let limits = Limits {
         context: args
             .ctx
@@ -105,7 +101,7 @@ pub fn run(args: &PlanArgs) -> Result<(), Failure> {
         model: file.path().display().to_string(),
         model_bytes: file.size(),
         board: &board.name,
-        ram_bytes: board.memory().ram.size,
+        ram_bytes: board.ram_bytes(),
         context: plan.limits().context,
         batch: plan.limits().batch,
         kv: plan.limits().kv.name(),
@@ -116,6 +112,7 @@ pub fn run(args: &PlanArgs) -> Result<(), Failure> {
             .collect(),
         total: plan.total(),
         align: plan.align(),
+        budget_bytes: board.userspace.map(|userspace| userspace.budget),
         regions: regions(&board),
         fits: placed.is_ok(),
         free_bytes: placed.ok().and_then(|layout| {
@@ -140,7 +137,28 @@ pub fn run(args: &PlanArgs) -> Result<(), Failure> {
     }
 }
 
+/// What a session on that board gets when nobody asks for something else.
+fn usual_limits(board: &Board) -> Limits {
+    board
+        .session
+        .map_or_else(Limits::default, |session| Limits {
+            context: session.context,
+            batch: session.batch,
+            // The names are the same, which a test sees to.
+            kv: KvType::from_name(session.kv.name()).unwrap_or_default(),
+        })
+}
+
+/// The longest context with which a model of so many bytes fits a board that nobody asked for something
+/// else.
+pub fn usual_longest_context(config: &Config, board: &Board, model: u64) -> Option<usize> {
+    longest_context(config, &usual_limits(board), board, model)
+}
+
 fn regions(board: &Board) -> Vec<RegionReport> {
+    if board.userspace.is_some() {
+        return Vec::new();
+    }
     let memory = board.memory();
     let reserved = board
         .reserved()
@@ -222,6 +240,12 @@ impl Report<'_> {
             "RAM of the board             {:>14} bytes",
             self.ram_bytes
         ))?;
+        if let Some(budget) = self.budget_bytes {
+            output.line(format_args!(
+                "  {:<26} {budget:>14} bytes",
+                "left to model and arena"
+            ))?;
+        }
         for region in &self.regions {
             output.line(format_args!(
                 "  {:<26} {:>14} bytes at {:#x}",

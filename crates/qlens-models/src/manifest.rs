@@ -137,6 +137,12 @@ impl Manifest {
             .map(|fit| fit.context)
     }
 
+    /// Whether fetching it may take the client of the Python package index.
+    pub fn needs_pip(&self) -> bool {
+        let is_packages = |source: &Source| matches!(source, Source::PythonPackages { .. });
+        self.sources.iter().any(is_packages)
+    }
+
     fn fault(&self) -> Option<String> {
         if !is_plain_name(&self.name) {
             return Some("`name` must be letters, digits and `._-`".into());

@@ -1,7 +1,8 @@
-//! Which boards there are: the folders of `boards/` with a `board.toml`, and the machine that emulates each.
-//! Of `board.toml` only what concerns the outside is looked at here; `qlens-board` reads the whole.
+//! Which boards firmware is built for: the folders of `boards/` with a `board.toml` and a crate, and the
+//! machine that emulates each. A board without a crate has an operating system, and runs the `qlens` tool. Of `board.toml` only what concerns the outside is looked at here; `qlens-board` reads the whole.
 
 use std::fs;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 
@@ -44,15 +45,18 @@ static QEMU_VIRT: Machine = Machine {
 pub fn find(name: &str) -> Result<Board> {
     let names = names()?;
     if !names.iter().any(|known| known == name) {
+        let is_described = folder().join(name).join("board.toml").is_file();
         bail!(
-            "there is no board {name:?}; the boards are: {}",
+            "{} {name:?}; the boards are: {}",
+            if is_described {
+                "there is no firmware for the board"
+            } else {
+                "there is no board"
+            },
             names.join(", ")
         );
     }
-    let path = workspace::root()
-        .join("boards")
-        .join(name)
-        .join("board.toml");
+    let path = folder().join(name).join("board.toml");
     let text = fs::read_to_string(&path)?;
     let described: toml::Table = text
         .parse()
@@ -71,11 +75,16 @@ pub fn find(name: &str) -> Result<Board> {
     })
 }
 
-/// Names of all boards, sorted.
+fn folder() -> PathBuf {
+    workspace::root().join("boards")
+}
+
+/// Names of all boards that there is firmware for, sorted.
 pub fn names() -> Result<Vec<String>> {
-    let mut names: Vec<String> = fs::read_dir(workspace::root().join("boards"))?
+    let has = |folder: &Path, file| folder.join(file).is_file();
+    let mut names: Vec<String> = fs::read_dir(folder())?
         .flatten()
-        .filter(|entry| entry.path().join("board.toml").is_file())
+        .filter(|entry| has(&entry.path(), "board.toml") && has(&entry.path(), "Cargo.toml"))
         .filter_map(|entry| entry.file_name().into_string().ok())
         .collect();
     names.sort();
@@ -93,5 +102,12 @@ mod tests {
         assert_eq!(board.triple, crate::setup::BARE);
         let said = find("abacus").unwrap_err().to_string();
         assert!(said.contains("abacus") && said.contains(DEFAULT), "{said}");
+        // It runs programs, and has no crate.
+        let said = find("rokid").unwrap_err().to_string();
+        assert!(
+            said.contains("no firmware") && said.contains(DEFAULT),
+            "{said}"
+        );
+        assert!(!names().unwrap().contains(&"rokid".to_owned()));
     }
 }

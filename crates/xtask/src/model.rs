@@ -36,15 +36,14 @@ pub fn default() -> Result<Model> {
 
 /// The model of that name, else the file of that path.
 pub fn named_or_file(text: &str) -> Result<Model> {
-    if let Some(manifest) = qlens_models::find(text)? {
-        return fetched(&manifest);
+    let cache = Cache::of_user()?;
+    if let Some(manifest) = cache.find(text)? {
+        return fetched(&cache, &manifest);
     }
     let path = Path::new(text);
     if !path.is_file() {
-        let names: Vec<String> = qlens_models::catalog()?
-            .into_iter()
-            .map(|manifest| manifest.name)
-            .collect();
+        let (known, _) = cache.known()?;
+        let names: Vec<String> = known.into_iter().map(|manifest| manifest.name).collect();
         bail!(
             "{text:?} is neither a file nor the name of a model; the models are: {}",
             names.join(", ")
@@ -65,8 +64,7 @@ pub fn named_or_file(text: &str) -> Result<Model> {
     })
 }
 
-fn fetched(manifest: &Manifest) -> Result<Model> {
-    let cache = Cache::of_user()?;
+fn fetched(cache: &Cache, manifest: &Manifest) -> Result<Model> {
     let path = match cache.state(manifest) {
         State::Verified => cache.path(manifest),
         State::Unverified => {
@@ -74,7 +72,9 @@ fn fetched(manifest: &Manifest) -> Result<Model> {
             cache.fetch(manifest, &mut |progress| meter.show(progress))?
         }
         State::Absent => {
-            setup::make_sure_of(&[setup::Need::Program(&setup::PIP)])?;
+            if manifest.needs_pip() {
+                setup::make_sure_of(&[setup::Need::Program(&setup::PIP)])?;
+            }
             eprintln!(
                 "fetching the model {} ({} MB, {}) into {}",
                 manifest.name,

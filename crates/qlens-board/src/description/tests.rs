@@ -122,10 +122,92 @@ fn bad_ones_say_what_is_wrong() {
         ),
         ("0x4030_0000", "0x5000_0000", "is not inside RAM"),
         ("stack = 0x4000", "stack = 0x4001", "cores.stack = 0x4001"),
+        (
+            "exception_stack = 0x1000",
+            "",
+            "cores.exception_stack = 0x0",
+        ),
+        (
+            "[ram]\nstart = 0x4000_0000\nsize = 0x100_0000",
+            "",
+            "has to have one of them",
+        ),
         ("kv = \"q8_0\"", "kv = \"q4_0\"", "unknown variant `q4_0`"),
         ("context = 64", "context = 0", "session.context = 0x0"),
     ] {
         let said = bad(from, to);
+        assert!(said.contains(says), "{said:?} does not say {says:?}");
+    }
+}
+
+const USERSPACE: &str = r#"
+name = "example"
+about = "a board for tests"
+target = "aarch64-unknown-linux-musl"
+[cores]
+count = 4
+[userspace]
+ram = 0x8000_0000
+budget = 0x6000_0000
+"#;
+
+#[test]
+fn a_program_has_a_budget() {
+    let board = Board::parse(USERSPACE).unwrap();
+    let memory = board.memory();
+    assert_eq!(board.ram_bytes(), 0x8000_0000);
+    assert_eq!(memory.model_room(), Ok(Span::new(0, 0x6000_0000)));
+    let (model, arena) = (0x4000_0001, 0x1fff_f000);
+    assert_eq!(memory.place(model, arena).unwrap().arena.end(), 0x6000_0000);
+    assert!(memory.place(model, arena + 1).is_err());
+    assert_eq!(board.linker_memory(), None);
+    assert_eq!(Board::parse(GOOD).unwrap().ram_bytes(), 0x100_0000);
+
+    for (more, says) in [
+        (
+            "[ram]\nstart = 0\nsize = 0x1000",
+            "either as [ram] or as [userspace]",
+        ),
+        ("[region.model]\nstart = 0", "has [userspace] and [region]"),
+        (
+            "[[reserved]]\nabout = \"\"\nstart = 0\nsize = 0x1000",
+            "[[reserved]]",
+        ),
+        ("[device.uart]\nbase = 0\nsize = 0x1000", "[device]"),
+    ] {
+        let said = Board::parse(&format!("{USERSPACE}{more}"))
+            .unwrap_err()
+            .to_string();
+        assert!(said.contains(says), "{said:?} does not say {says:?}");
+    }
+    for (from, to, says) in [
+        (
+            "0x6000_0000",
+            "0x8000_1000",
+            "userspace.budget = 0x80001000",
+        ),
+        (
+            "0x6000_0000",
+            "0",
+            "region model at 0x0..0x0 is not inside RAM",
+        ),
+        ("0x6000_0000", "0x6000_0001", "0x60000001 is not a multiple"),
+        ("budget", "left", "unknown field `left`"),
+        ("count = 4", "count = 0", "cores.count = 0x0"),
+        (
+            "count = 4",
+            "count = 4\nstack = 0x1000",
+            "has [userspace] and cores.stack",
+        ),
+        (
+            "[userspace]\nram = 0x8000_0000\nbudget = 0x6000_0000",
+            "",
+            "has to have one of them",
+        ),
+    ] {
+        let text = USERSPACE.replace(from, to);
+        assert_ne!(text, USERSPACE);
+        let said = Board::parse(&text).unwrap_err().to_string();
         assert!(said.contains(says), "{said:?} does not say {says:?}");
     }
 }

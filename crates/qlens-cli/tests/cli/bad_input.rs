@@ -204,7 +204,7 @@ fn no_model_at_all() {
         let said = Outcome::of(qlens(args).env("QLENS_CACHE", cache.path())).refused(1);
         for part in [
             "qwen2.5-coder-0.5b-instruct-q4_k_m",
-            "cargo xtask setup",
+            "qlens pull qwen2.5-coder-0.5b-instruct-q4_k_m",
             cache.path().to_str().unwrap(),
         ] {
             assert!(said.contains(part), "{said}");

@@ -16,10 +16,15 @@ fn help_and_version_are_data() {
             .starts_with(concat!("qlens ", env!("CARGO_PKG_VERSION")))
     );
     let help = run(&["--help"]).done();
-    for part in VERBS
-        .iter()
-        .chain(&["quantize", "pack", "unpack", "Exit status", "130"])
-    {
+    for part in VERBS.iter().chain(&[
+        "models",
+        "pull",
+        "quantize",
+        "pack",
+        "unpack",
+        "Exit status",
+        "130",
+    ]) {
         assert!(help.contains(part), "{part}");
     }
     for verb in VERBS {
@@ -79,6 +84,8 @@ fn a_wrong_command_line_is_status_2_and_words_only() {
         &["logits", &model, "--out", "/dev/null"],
         &["logits", &model, "--tokens", "1"],
         &["plan", &model],
+        &["pull"],
+        &["models", "all"],
         &["bench", &model, "-r", "0"],
         &["quantize", &model],
         &["quantize", &model, "/dev/null"],

@@ -7,8 +7,13 @@ mod command_line;
 mod generate;
 mod inspect;
 mod logits;
+mod models;
 mod pack;
 mod plan;
+mod pull;
 mod quantize;
+#[path = "../../../qlens-models/tests/server/mod.rs"]
+mod server;
+mod shapes;
 mod support;
 mod tokenize;
