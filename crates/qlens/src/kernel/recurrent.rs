@@ -37,7 +37,7 @@ pub fn l2_norm<L: Lanes>(x: &mut [f32], eps: f32, scale: f32) {
     L::load_partial(rest).mul(factor).store_partial(rest);
 }
 
-/// A causal depthwise convolution and `silu`: `x = silu(x kernel[0] + later[0] kernel[1] + later[1] kernel[2] + …)`,
+/// A causal depthwise convolution and SiLU: `x = silu(x kernel[0] + later[0] kernel[1] + later[1] kernel[2] + …)`,
 /// `later` and `kernel` being as many rows of as many channels as `x` has, oldest first.
 #[inline(always)]
 pub fn convolve<L: Lanes>(x: &mut [f32], later: &[f32], kernel: &[f32]) {

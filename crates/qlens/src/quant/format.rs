@@ -76,10 +76,8 @@ impl Format {
     pub const fn block_len(self) -> usize {
         match self {
             Self::F32 | Self::F16 | Self::Bf16 => 1,
-            Self::Q8_0 | Self::Q4_0 | Self::Q5_0 => GROUP,
-            Self::Iq4Nl => GROUP,
-            Self::Iq4Xs | Self::Q3K => 8 * GROUP,
-            Self::Q4K | Self::Q6K => 8 * GROUP,
+            Self::Q8_0 | Self::Q4_0 | Self::Q5_0 | Self::Iq4Nl => GROUP,
+            Self::Q3K | Self::Q4K | Self::Q6K | Self::Iq4Xs => 8 * GROUP,
         }
     }
 
@@ -89,11 +87,10 @@ impl Format {
             Self::F32 => 4,
             Self::F16 | Self::Bf16 => 2,
             Self::Q8_0 => 2 + 32,
-            Self::Q4_0 => 2 + 16,
+            Self::Q4_0 | Self::Iq4Nl => 2 + 16,
             Self::Q5_0 => 2 + 4 + 16,
             Self::Q4K => 2 + 2 + 12 + 128,
             Self::Q6K => 128 + 64 + 16 + 2,
-            Self::Iq4Nl => 2 + 16,
             Self::Iq4Xs => 2 + 2 + 4 + 128,
             Self::Q3K => 32 + 64 + 12 + 2,
         }
