@@ -44,6 +44,14 @@ impl Cache {
     /// # Errors
     /// [`Error::NoCacheFolder`] when none of the three is set.
     pub fn of_user() -> Result<Self, Error> {
+        Ok(Self::at(Self::base_of_user()?.join("models")))
+    }
+
+    /// The folder that the cache of this user is in, beside which other things may lie.
+    ///
+    /// # Errors
+    /// As [`Cache::of_user`].
+    pub fn base_of_user() -> Result<PathBuf, Error> {
         let set = |name: &str| {
             env::var_os(name)
                 .filter(|value: &OsString| !value.is_empty())
@@ -58,9 +66,7 @@ impl Cache {
             })
             .or_else(|| set("HOME").map(|home| home.join(".cache/qlens")))
             .ok_or(Error::NoCacheFolder)?;
-        let base =
-            std::path::absolute(&base).map_err(|source| Error::io("resolve", &base, source))?;
-        Ok(Self::at(base.join("models")))
+        std::path::absolute(&base).map_err(|source| Error::io("resolve", &base, source))
     }
 
     /// The cache in a given folder, which need not exist yet.

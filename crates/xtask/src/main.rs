@@ -9,6 +9,7 @@ mod emulate;
 mod emulator;
 mod image;
 mod interrupt;
+mod kernels;
 mod model;
 mod sections;
 mod setup;

@@ -9,6 +9,7 @@
 //! | tokens a second here | the same; the one figure that is a bare time (`host`) |
 //! | bytes of the firmware | its ELF file (`sections`) |
 //! | cycles of the hot loops | `llvm-mca` on the compiler's assembly (`loops`, `mca`) |
+//! | instructions of the kernels on x86-64 | counted by Callgrind ([`kernels`](crate::kernels)) |
 
 mod board;
 mod figure;
@@ -16,16 +17,17 @@ mod host;
 mod loops;
 mod mca;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 
 use crate::boards::{self, Board};
 use crate::emulator::{Drive, Machine};
 use crate::model::{self, Model};
 use crate::setup::{self, Need};
-use crate::{image, sections};
+use crate::{image, kernels, sections};
 use board::Wanted;
 use figure::{Figure, Report};
 
@@ -51,6 +53,9 @@ pub struct Args {
     /// Only these figures; may be given several times
     #[arg(long, value_name = "FIGURES")]
     only: Vec<Group>,
+    /// Make the instructions of the kernels the baseline that `cargo xtask test` compares with
+    #[arg(long)]
+    save: bool,
     /// Print one line of JSON
     #[arg(long)]
     json: bool,
@@ -72,12 +77,18 @@ enum Group {
     Firmware,
     /// Cycles of the hot loops
     Loops,
+    /// Instructions of the kernels on x86-64
+    Kernels,
 }
 
 pub fn run(args: &Args) -> Result<()> {
     // Before the minutes of measuring, not after.
     let earlier = args.compare.as_deref().map(read).transpose()?;
     let wants = |group| args.only.is_empty() || args.only.contains(&group);
+    ensure!(
+        !args.save || wants(Group::Kernels),
+        "there is nothing to save: --save is for --only kernels"
+    );
     let mut report = Report {
         cpu: args.cpu.clone(),
         kernel: None,
@@ -132,6 +143,17 @@ pub fn run(args: &Args) -> Result<()> {
     }
     if wants(Group::Loops) {
         report.figures.extend(loops::figures()?);
+    }
+    if wants(Group::Kernels) {
+        if kernels::countable() {
+            let counts = kernels::count()?;
+            if args.save {
+                kernels::save(&counts)?;
+            }
+            report.figures.extend(of_kernels(&counts));
+        } else {
+            eprintln!("{}", kernels::NOT_HERE);
+        }
     }
     print(report, earlier.as_ref(), args.json)
 }
@@ -203,6 +225,18 @@ fn sizes(firmware: &Path) -> Result<Vec<Figure>> {
     add("total", flash, "bytes of flash");
     add("total", ram, "bytes of RAM");
     Ok(figures)
+}
+
+/// Instructions of each bench of the kernels.
+fn of_kernels(counts: &kernels::Counts) -> Vec<Figure> {
+    let of_group = |(group, benches): (&String, &BTreeMap<String, u64>)| {
+        let of = format!("benches of {group}, instructions counted by Callgrind");
+        let figures = benches.iter();
+        figures
+            .map(|(bench, &count)| Figure::exact(&of, bench, count as f64, "Ir"))
+            .collect::<Vec<_>>()
+    };
+    counts.iter().flat_map(of_group).collect()
 }
 
 fn print(mut report: Report, earlier: Option<&Report>, json: bool) -> Result<()> {

@@ -3,6 +3,7 @@
 //! printed instead.
 
 mod apt;
+pub mod runner;
 mod rust;
 
 use std::process::{Command, Stdio};
@@ -20,6 +21,8 @@ pub enum Need<'a> {
     Component(&'static str),
     /// A program of a Debian package.
     Program(&'static Program),
+    /// The runner of the kernels' benches.
+    BenchRunner,
 }
 
 /// A program, how to see that it is there and new enough, and which package brings it.
@@ -52,6 +55,12 @@ pub static LLVM_MCA: Program = Program {
     least: (19, 0),
     package: "llvm-19",
 };
+/// The counter of instructions. 3.19 is the one of Debian 12 and the first that was tried.
+pub static VALGRIND: Program = Program {
+    command: &["valgrind", "--version"],
+    least: (3, 19),
+    package: "valgrind",
+};
 /// The client of the index that the model is published in.
 pub static PIP: Program = Program {
     command: &["python3", "-m", "pip", "--version"],
@@ -70,8 +79,9 @@ pub const HUB: &str = "thumbv8m.main-none-eabihf";
 pub fn everything() -> Result<()> {
     let components = [Need::Component("clippy"), Need::Component("fmt")];
     let targets = [BARE, LINUX, HUB].map(Need::Target);
-    let programs = [&QEMU_SYSTEM, &QEMU_USER, &LLVM_MCA, &PIP].map(Need::Program);
-    make_sure_of(&[&components[..], &targets, &programs].concat())?;
+    let programs = [&QEMU_SYSTEM, &QEMU_USER, &LLVM_MCA, &VALGRIND, &PIP].map(Need::Program);
+    let runner = [Need::BenchRunner];
+    make_sure_of(&[&components[..], &targets, &programs, &runner].concat())?;
     let model = model::default()?;
     eprintln!(
         "everything is in place; the model is {}",
@@ -88,6 +98,7 @@ pub fn make_sure_of(needs: &[Need<'_>]) -> Result<()> {
         Need::Program(program) => program
             .version()
             .is_none_or(|version| version < program.least),
+        Need::BenchRunner => !runner::path().is_ok_and(|path| path.is_file()),
     };
     let missing: Vec<Need<'_>> = needs.iter().filter(missing).copied().collect();
     for need in &missing {
@@ -96,6 +107,7 @@ pub fn make_sure_of(needs: &[Need<'_>]) -> Result<()> {
             Need::Component(name) => {
                 rust::add("component", if *name == "fmt" { "rustfmt" } else { name })?;
             }
+            Need::BenchRunner => runner::install()?,
             Need::Program(_) => {}
         }
     }
@@ -136,9 +148,10 @@ impl Program {
     }
 }
 
-/// The first `major.minor` of a text in which each word may be one.
+/// The first `major.minor` of a text in which each word may be one, with the program's name before it or not.
 fn version_in(text: &str) -> Option<(u32, u32)> {
     text.split_whitespace().find_map(|word| {
+        let word = word.trim_start_matches(|c: char| c.is_ascii_alphabetic() || c == '-');
         let mut numbers = word.split('.').map(str::parse);
         Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
     })
@@ -164,6 +177,7 @@ mod tests {
                 "Debian LLVM version 19.1.7\n  Optimized build.",
                 Some((19, 1)),
             ),
+            ("valgrind-3.19.0", Some((3, 19))),
             ("", None),
             ("/usr/bin/python3: No module named pip", None),
         ] {

@@ -9,6 +9,7 @@ mod emulated;
 mod end_to_end;
 mod faults;
 mod golden;
+mod kernels;
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -80,6 +81,10 @@ const STAGES: &[Stage] = &[
     Stage {
         name: "cross: tests on aarch64 Linux",
         run: cargo_stages::cross,
+    },
+    Stage {
+        name: "instructions of the kernels",
+        run: kernels::run,
     },
     Stage {
         name: "emulated: boots",
