@@ -79,6 +79,7 @@ fn nothing_is_allocated_after_session_new() {
         ..SamplerConfig::default()
     };
     let mut sampler = Sampler::new(config).unwrap();
+    let mut embedding = vec![0.0; model.config().n_embd];
     let mut session = Session::new(&model, &plan, &mut arena, &Inline).unwrap();
 
     FORBIDDEN.set(true);
@@ -96,6 +97,7 @@ fn nothing_is_allocated_after_session_new() {
     let again = session.feed_tokens(&[1, 2, 3]).is_ok();
     let mut visited = 0;
     let logits = session.logits(&mut (), &mut |_, _| visited += 1).is_ok();
+    let embedded = session.embed(&mut (), &mut embedding).is_ok();
     session.clear();
     let refed = session.feed_tokens(&[4, 5, 6]).is_ok();
     let mut cancel = |_: Progress| Some(Interrupt::Cancelled);
@@ -109,6 +111,7 @@ fn nothing_is_allocated_after_session_new() {
             && again
             && logits
             && visited == 3
+            && embedded
             && refed
             && cancelled
     );

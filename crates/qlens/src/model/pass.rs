@@ -170,6 +170,12 @@ impl Pass<'_> {
         super::qwen2::layer(self, s, cache, il);
     }
 
+    /// The state, `[n_embd]`, of row `t` of the batch after the last block and the output norm.
+    pub fn state(&self, s: &Scratch<'_>, t: usize, out: &mut [f32]) {
+        let n = self.config.n_embd;
+        self.rms_norm(out, &s.x[t * n..][..n], self.weights.output_norm());
+    }
+
     /// Logits, `[n_vocab]`, of row `t` of the batch after the last block.
     pub fn logits(&self, s: &mut Scratch<'_>, t: usize, out: &mut [f32]) {
         let n = self.config.n_embd;

@@ -157,7 +157,7 @@ impl Session<'_, '_, '_> {
     }
 
     /// Sends the `tokens` after those evaluated through the model; false if it was interrupted.
-    fn pass(&mut self, watch: &mut dyn Watch, tokens: usize) -> Result<bool, Error> {
+    pub(super) fn pass(&mut self, watch: &mut dyn Watch, tokens: usize) -> Result<bool, Error> {
         let (position, at) = (self.evaluated, self.progress());
         let pass = self.engine.pass(at.phase, tokens, position);
         let batch = &self.tokens[position..][..tokens];
@@ -202,7 +202,7 @@ impl Session<'_, '_, '_> {
         pass.logits(&mut self.scratch, row, self.logits);
     }
 
-    fn progress(&self) -> Progress {
+    pub(super) fn progress(&self) -> Progress {
         let generated = self.stats.generated_tokens;
         if generated == 0 {
             Progress {

@@ -42,6 +42,13 @@ pub enum Error {
     TooManyTurns,
     /// There is nothing to continue.
     EmptyPrompt,
+    /// The place for an embedding has another length than the model's states.
+    EmbeddingLength {
+        /// Its numbers.
+        found: usize,
+        /// Numbers of a state.
+        n_embd: usize,
+    },
     /// A token that the vocabulary does not have.
     TokenOutOfRange {
         /// The token.
@@ -79,6 +86,10 @@ impl fmt::Display for Error {
                 )
             }
             Self::EmptyPrompt => f.write_str("the prompt is empty: there is nothing to continue"),
+            Self::EmbeddingLength { found, n_embd } => write!(
+                f,
+                "the model's embeddings have {n_embd} numbers and there is room for {found}"
+            ),
             Self::TokenOutOfRange { token, n_vocab } => {
                 write!(
                     f,

@@ -3,6 +3,7 @@
 mod answer;
 mod context;
 mod draft;
+mod embed;
 mod error;
 mod watch;
 

@@ -70,6 +70,7 @@ const EOS: &str = "tokenizer.ggml.eos_token_id";
 const EOT: &str = "tokenizer.ggml.eot_token_id";
 const BOS: &str = "tokenizer.ggml.bos_token_id";
 const ADD_BOS: &str = "tokenizer.ggml.add_bos_token";
+const ADD_EOS: &str = "tokenizer.ggml.add_eos_token";
 
 /// What special tokens in a text are taken for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,6 +92,7 @@ pub struct Tokenizer<'m, 'a> {
     pre: PreTokenizer,
     bos: Option<u32>,
     eos: Option<u32>,
+    adds_eos: bool,
     /// The tokens other than `eos` that end an answer.
     ends: [Option<u32>; 3],
 }
@@ -135,8 +137,8 @@ impl<'m, 'a> Tokenizer<'m, 'a> {
         let specials = Specials::new(&vocabulary, &index);
 
         let id = |key| token_id(gguf, key, index.len());
-        let adds_bos = gguf.get(ADD_BOS).and_then(|value| value.as_bool()) == Some(true);
-        let bos = id(BOS)?.filter(|_| adds_bos);
+        let asks = |key| gguf.get(key).and_then(|value| value.as_bool()) == Some(true);
+        let bos = id(BOS)?.filter(|_| asks(ADD_BOS));
         let eos = id(EOS)?;
         let eot = id(EOT)?;
         let control = |text: &str| {
@@ -152,6 +154,7 @@ impl<'m, 'a> Tokenizer<'m, 'a> {
             pre,
             bos,
             eos,
+            adds_eos: asks(ADD_EOS),
             ends,
         })
     }
@@ -277,6 +280,12 @@ impl<'m, 'a> Tokenizer<'m, 'a> {
     /// The token that the file says ends a text.
     pub fn eos(&self) -> Option<u32> {
         self.eos
+    }
+
+    /// The token that every text to be embedded is to end with, if the file asks for one: [`eos`](Self::eos),
+    /// where `tokenizer.ggml.add_eos_token` is true. Encoding does not add it.
+    pub fn added_eos(&self) -> Option<u32> {
+        self.eos.filter(|_| self.adds_eos)
     }
 
     /// Whether this token ends an answer: `eos`, the file's end of turn, `<|im_end|>` or
