@@ -18,6 +18,7 @@ mod model_file;
 mod models;
 mod output;
 mod pack;
+mod perplexity;
 mod plan;
 mod progress;
 mod pull;
@@ -53,6 +54,7 @@ enum Verb {
     Generate(generate::GenerateArgs),
     Chat(chat::ChatArgs),
     Bench(bench::BenchArgs),
+    Perplexity(perplexity::PerplexityArgs),
     Quantize(quantize::QuantizeArgs),
     Pack(pack::PackArgs),
     Unpack(pack::UnpackArgs),
@@ -73,6 +75,7 @@ fn main() -> ExitCode {
         Verb::Generate(args) => generate::run(&args, start),
         Verb::Chat(args) => chat::run(&args),
         Verb::Bench(args) => bench::run(&args),
+        Verb::Perplexity(args) => perplexity::run(&args),
         Verb::Quantize(args) => quantize::run(&args),
         Verb::Pack(args) => pack::run(&args),
         Verb::Unpack(args) => pack::unpack(&args),

@@ -7,13 +7,14 @@ use std::process::{Command, Stdio};
 
 use qlens::gguf::Gguf;
 
-use crate::support::{Changed, Outcome, QLENS, folder, is_root, model, path_in, qlens, run};
+use crate::support::{Changed, Outcome, QLENS, folder, is_root, model, path_in, qlens, run, text};
 
 /// Every verb refuses the file with that status and a sentence that names it and says this.
 #[track_caller]
 fn every_verb_refuses(path: &str, says: &str) {
     let folder = folder();
     let out = path_in(&folder, "out");
+    let text = text();
     for args in [
         &["inspect", path][..],
         &["inspect", path, "--json"],
@@ -24,6 +25,7 @@ fn every_verb_refuses(path: &str, says: &str) {
         &["generate", path, "--chat", "who?", "--json"],
         &["chat", path],
         &["bench", path],
+        &["perplexity", path, &text],
         &["quantize", path, &out, "q8_0"],
         &["pack", path, &out],
     ] {

@@ -22,6 +22,8 @@ fn help_and_version_are_data() {
         "quantize",
         "pack",
         "unpack",
+        "perplexity",
+        "embed",
         "Exit status",
         "130",
     ]) {
@@ -34,7 +36,7 @@ fn help_and_version_are_data() {
             "{help}"
         );
     }
-    for verb in ["logits", "generate", "chat", "bench"] {
+    for verb in ["logits", "generate", "chat", "bench", "perplexity"] {
         let help = run(&[verb, "--help"]).done();
         for flag in [
             "--ctx",
@@ -87,6 +89,9 @@ fn a_wrong_command_line_is_status_2_and_words_only() {
         &["pull"],
         &["models", "all"],
         &["bench", &model, "-r", "0"],
+        &["perplexity", &model],
+        &["perplexity", &model, "/dev/null", "--ctx", "2"],
+        &["perplexity", &model, "/dev/null", "--chunks", "0"],
         &["quantize", &model],
         &["quantize", &model, "/dev/null"],
         &["quantize", &model, "/dev/null", "q4_0", "--threads", "0"],

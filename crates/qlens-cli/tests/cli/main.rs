@@ -9,6 +9,7 @@ mod inspect;
 mod logits;
 mod models;
 mod pack;
+mod perplexity;
 mod plan;
 mod pull;
 mod quantize;

@@ -22,6 +22,11 @@ pub fn model() -> String {
     fixture("qwen2-q4_0.gguf")
 }
 
+/// Path of a text that the fixtures' vocabulary has 463 tokens for.
+pub fn text() -> String {
+    format!("{}/tests/data/harbour.txt", env!("CARGO_MANIFEST_DIR"))
+}
+
 /// The program with these arguments, without standard input.
 pub fn qlens(args: &[&str]) -> Command {
     let mut command = Command::new(QLENS);
