@@ -8,6 +8,7 @@ mod bench;
 mod boards;
 mod chat;
 mod destination;
+mod embed;
 mod failure;
 mod generate;
 mod gguf_writer;
@@ -55,6 +56,7 @@ enum Verb {
     Chat(chat::ChatArgs),
     Bench(bench::BenchArgs),
     Perplexity(perplexity::PerplexityArgs),
+    Embed(embed::EmbedArgs),
     Quantize(quantize::QuantizeArgs),
     Pack(pack::PackArgs),
     Unpack(pack::UnpackArgs),
@@ -76,6 +78,7 @@ fn main() -> ExitCode {
         Verb::Chat(args) => chat::run(&args),
         Verb::Bench(args) => bench::run(&args),
         Verb::Perplexity(args) => perplexity::run(&args),
+        Verb::Embed(args) => embed::run(&args),
         Verb::Quantize(args) => quantize::run(&args),
         Verb::Pack(args) => pack::run(&args),
         Verb::Unpack(args) => pack::unpack(&args),

@@ -26,6 +26,7 @@ fn every_verb_refuses(path: &str, says: &str) {
         &["chat", path],
         &["bench", path],
         &["perplexity", path, &text],
+        &["embed", path, "a"],
         &["quantize", path, &out, "q8_0"],
         &["pack", path, &out],
     ] {

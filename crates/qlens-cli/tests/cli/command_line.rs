@@ -36,7 +36,7 @@ fn help_and_version_are_data() {
             "{help}"
         );
     }
-    for verb in ["logits", "generate", "chat", "bench", "perplexity"] {
+    for verb in ["logits", "generate", "chat", "bench", "perplexity", "embed"] {
         let help = run(&[verb, "--help"]).done();
         for flag in [
             "--ctx",
@@ -92,6 +92,7 @@ fn a_wrong_command_line_is_status_2_and_words_only() {
         &["perplexity", &model],
         &["perplexity", &model, "/dev/null", "--ctx", "2"],
         &["perplexity", &model, "/dev/null", "--chunks", "0"],
+        &["embed"],
         &["quantize", &model],
         &["quantize", &model, "/dev/null"],
         &["quantize", &model, "/dev/null", "q4_0", "--threads", "0"],
@@ -129,6 +130,7 @@ fn a_reader_that_went_away_is_no_news() {
         &["plan", &model, "--board", "qemu-virt"],
         &["generate", &model, "--tokens", "1"],
         &["bench", &model, "-p", "1", "-n", "1", "-r", "1"],
+        &["embed", &model, "a"],
     ] {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
