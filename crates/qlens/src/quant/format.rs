@@ -20,6 +20,8 @@ pub enum Format {
     Q8_0,
     /// 32 4-bit integers offset by 8, with an f16 scale.
     Q4_0,
+    /// 32 4-bit integers, with an f16 scale and an f16 minimum.
+    Q4_1,
     /// 32 5-bit integers offset by 16, with an f16 scale.
     Q5_0,
     /// 256 4-bit integers; a 6-bit scale and minimum for each 32.
@@ -30,12 +32,13 @@ pub enum Format {
 
 impl Format {
     /// Every supported format.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::F32,
         Self::F16,
         Self::Bf16,
         Self::Q8_0,
         Self::Q4_0,
+        Self::Q4_1,
         Self::Q5_0,
         Self::Q4K,
         Self::Q6K,
@@ -52,6 +55,7 @@ impl Format {
             Self::F32 => 0,
             Self::F16 => 1,
             Self::Q4_0 => 2,
+            Self::Q4_1 => 3,
             Self::Q5_0 => 6,
             Self::Q8_0 => 8,
             Self::Q4K => 12,
@@ -64,7 +68,7 @@ impl Format {
     pub const fn block_len(self) -> usize {
         match self {
             Self::F32 | Self::F16 | Self::Bf16 => 1,
-            Self::Q8_0 | Self::Q4_0 | Self::Q5_0 => GROUP,
+            Self::Q8_0 | Self::Q4_0 | Self::Q4_1 | Self::Q5_0 => GROUP,
             Self::Q4K | Self::Q6K => 8 * GROUP,
         }
     }
@@ -76,6 +80,7 @@ impl Format {
             Self::F16 | Self::Bf16 => 2,
             Self::Q8_0 => 2 + 32,
             Self::Q4_0 => 2 + 16,
+            Self::Q4_1 => 2 + 2 + 16,
             Self::Q5_0 => 2 + 4 + 16,
             Self::Q4K => 2 + 2 + 12 + 128,
             Self::Q6K => 128 + 64 + 16 + 2,
@@ -95,6 +100,11 @@ impl Format {
         self.block_len() > 1
     }
 
+    /// Whether each group of 32 weights has a minimum.
+    pub(crate) const fn has_minimum(self) -> bool {
+        matches!(self, Self::Q4_1 | Self::Q4K)
+    }
+
     /// The name that ggml gives it.
     pub const fn name(self) -> &'static str {
         match self {
@@ -103,6 +113,7 @@ impl Format {
             Self::Bf16 => "BF16",
             Self::Q8_0 => "Q8_0",
             Self::Q4_0 => "Q4_0",
+            Self::Q4_1 => "Q4_1",
             Self::Q5_0 => "Q5_0",
             Self::Q4K => "Q4_K",
             Self::Q6K => "Q6_K",

@@ -15,6 +15,7 @@
 //! |---|---|---|
 //! | `Q8_0` | 8 scales | steps 0..8: the weight |
 //! | `Q4_0` | 8 scales | steps 0..4: signed nibbles, column `c` low and `c + 16` high |
+//! | `Q4_1` | 8 scales, 8 minima | steps 0..4: nibbles, column `c` low and `c + 16` high |
 //! | `Q5_0` | 8 scales | five bytes hold eight 5-bit weights: step `i < 5` in the top of byte `i`, steps 5, 6, 7 in the low bits of all five (`FIVE`) |
 //! | `Q4_K` | 8 scales, 8 minimum scales, 64 6-bit scales, 64 6-bit minima | for each two groups, steps 0..8: nibbles, the first group low and the second high |
 //! | `Q6_K` | 8 scales, 16 x 8 int8 scales | for each 16 columns, three bytes hold four 6-bit weights: step `i < 3` in the top of byte `i`, step 3 in the low bits of all three |
@@ -39,6 +40,15 @@ const FIVE: [[(usize, u32); 5]; 3] = [
     [(1, 2), (1, 1), (1, 0), (4, 1), (4, 0)],
     [(2, 2), (2, 1), (2, 0), (3, 2), (4, 2)],
 ];
+
+/// Offsets inside an octet of `Q4_1` blocks.
+pub(crate) mod q4_1 {
+    use super::OCTET;
+    /// 8 minima, f16; the scales are at 0.
+    pub const MINS: usize = 2 * OCTET;
+    /// Nibbles.
+    pub const QUANTS: usize = MINS + 2 * OCTET;
+}
 
 /// Offsets inside an octet of `Q4_K` blocks.
 pub(crate) mod q4_k {
@@ -87,6 +97,13 @@ pub(crate) fn interleave(format: Format, blocks: [&[u8]; OCTET], octet: &mut [u8
             // The stored nibble is 8 more than the weight.
             steps(&mut octet[QUANTS..], blocks, |block| {
                 words::<4>(|s| word(block, 2 + 4 * s) ^ each(0x88))
+            });
+        }
+        Format::Q4_1 => {
+            halves(octet, 0);
+            halves(&mut octet[q4_1::MINS..], 2);
+            steps(&mut octet[q4_1::QUANTS..], blocks, |block| {
+                words::<4>(|s| word(block, 4 + 4 * s))
             });
         }
         Format::Q5_0 => {
@@ -197,6 +214,13 @@ pub(crate) fn deinterleave(format: Format, octet: &[u8], blocks: &mut [u8]) {
                 block[..2].copy_from_slice(&half(0));
                 for c in 0..16 {
                     block[2 + c] = byte(QUANTS, c / 4, c % 4) ^ 0x88;
+                }
+            }
+            Format::Q4_1 => {
+                block[..2].copy_from_slice(&half(0));
+                block[2..4].copy_from_slice(&half(q4_1::MINS));
+                for c in 0..16 {
+                    block[4 + c] = byte(q4_1::QUANTS, c / 4, c % 4);
                 }
             }
             Format::Q5_0 => {

@@ -50,6 +50,10 @@ impl Format {
         match self {
             Self::Q8_0 => plain(half_at(block, 0), |i| block[2 + i] as i8),
             Self::Q4_0 => plain(half_at(block, 0), |i| nibble(&block[2..], i) - 8),
+            Self::Q4_1 => Group {
+                min: half_at(block, 2),
+                ..plain(half_at(block, 0), |i| nibble(&block[4..], i))
+            },
             Self::Q5_0 => {
                 let high = u32::from_le_bytes([block[2], block[3], block[4], block[5]]);
                 plain(half_at(block, 0), |i| {

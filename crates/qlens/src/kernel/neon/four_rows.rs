@@ -168,6 +168,15 @@ unsafe impl<const SDOT: bool, const SMMLA: bool> Simd for Bytes32<SDOT, SMMLA> {
         }
     }
     #[inline(always)]
+    unsafe fn unsigned_nibbles(p: *const u8) -> Pair {
+        // SAFETY: 16 bytes at `p` are the caller's promise.
+        unsafe {
+            let pair = vld1q_u8(p);
+            let (low, high) = (vandq_u8(pair, vdupq_n_u8(0x0F)), vshrq_n_u8::<4>(pair));
+            [vreinterpretq_s8_u8(low), vreinterpretq_s8_u8(high)]
+        }
+    }
+    #[inline(always)]
     unsafe fn five_bits(p: [*const u8; ROWS], high: int32x4_t) -> [Pair; ROWS] {
         // SAFETY: 16 bytes at each of `p` are the caller's promise.
         unsafe {

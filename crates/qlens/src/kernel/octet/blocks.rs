@@ -3,7 +3,7 @@
 use super::Octet;
 use crate::quant::{
     Format, GROUP,
-    interleave::{OCTET, QUANTS, STEP, q4_k, q6_k},
+    interleave::{OCTET, QUANTS, STEP, q4_1, q4_k, q6_k},
 };
 
 /// A block format as a type.
@@ -70,6 +70,11 @@ impl Block for Q8_0 {
 pub struct Q4_0;
 impl Block for Q4_0 {
     const FORMAT: Format = Format::Q4_0;
+}
+/// [`Format::Q4_1`].
+pub struct Q4_1;
+impl Block for Q4_1 {
+    const FORMAT: Format = Format::Q4_1;
 }
 /// [`Format::Q5_0`].
 pub struct Q5_0;
@@ -175,6 +180,35 @@ unsafe impl<S: Octet> Blocks<S> for Q4_0 {
                 }
             })
         }
+    }
+}
+
+// SAFETY: as for `Q8_0`.
+unsafe impl<S: Octet> Blocks<S> for Q4_1 {
+    /// The minima.
+    type Head = S::F8;
+    #[inline(always)]
+    unsafe fn head(p: *const u8) -> S::F8 {
+        // SAFETY: as the impl.
+        unsafe { S::halves(p.add(q4_1::MINS)) }
+    }
+    #[inline(always)]
+    unsafe fn steps<const J: usize>(p: *const u8) -> [S::Bytes; 8] {
+        // SAFETY: as the impl.
+        unsafe {
+            eight!(|s| {
+                let pair = step::<S>(p.add(q4_1::QUANTS), s % 4);
+                if s < 4 {
+                    S::and(pair, 0x0F)
+                } else {
+                    S::shr::<4>(pair)
+                }
+            })
+        }
+    }
+    #[inline(always)]
+    unsafe fn min<const J: usize>(head: &S::F8) -> Option<S::F8> {
+        Some(*head)
     }
 }
 

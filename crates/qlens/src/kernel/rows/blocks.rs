@@ -1,7 +1,7 @@
 //! Block formats as they are stored: how the bytes of a block become int8.
 
 use super::{ROWS, Simd};
-use crate::kernel::octet::{Block, Q4_0, Q4K, Q5_0, Q6K, Q8_0};
+use crate::kernel::octet::{Block, Q4_0, Q4_1, Q4K, Q5_0, Q6K, Q8_0};
 
 /// A block format as it is stored.
 ///
@@ -118,6 +118,27 @@ unsafe impl<S: Simd> RowBlocks<S> for Q4_0 {
     unsafe fn to_f4(sums: S::I4) -> S::F4 {
         // SAFETY: the caller's promise.
         unsafe { S::to_f4::<4>(sums) }
+    }
+}
+
+// SAFETY: as for `Q8_0`.
+unsafe impl<S: Simd> RowBlocks<S> for Q4_1 {
+    /// The minima.
+    type Head = S::F4;
+    const LEAD: usize = 4;
+    #[inline(always)]
+    unsafe fn begin(p: &mut [*const u8; ROWS]) -> (S::F4, S::F4) {
+        // SAFETY: as the impl.
+        unsafe { (S::take_halves(p), S::take_halves(p)) }
+    }
+    #[inline(always)]
+    unsafe fn quants<const J: usize>(p: [*const u8; ROWS], _: &S::F4) -> [S::Bytes; ROWS] {
+        // SAFETY: as the impl.
+        unsafe { four!(|p| S::unsigned_nibbles(p)) }
+    }
+    #[inline(always)]
+    unsafe fn min<const J: usize>(head: &S::F4) -> Option<S::F4> {
+        Some(*head)
     }
 }
 

@@ -39,6 +39,8 @@ pub unsafe trait Simd {
     unsafe fn load(p: *const u8) -> Self::Bytes;
     /// The low nibbles of the 16 bytes at `p`, then their high nibbles, each less 8 and then times 16.
     unsafe fn nibbles(p: *const u8) -> Self::Bytes;
+    /// The low nibbles of the 16 bytes at `p`, then their high nibbles, as they are.
+    unsafe fn unsigned_nibbles(p: *const u8) -> Self::Bytes;
     /// For each row the low nibbles of the 16 bytes at its `p`, then their high nibbles, each less 16 where its
     /// bit of the row's lane of `high` is clear.
     unsafe fn five_bits(p: [*const u8; ROWS], high: Self::I4) -> [Self::Bytes; ROWS];
