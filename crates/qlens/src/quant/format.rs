@@ -24,6 +24,8 @@ pub enum Format {
     Q4_1,
     /// 32 5-bit integers offset by 16, with an f16 scale.
     Q5_0,
+    /// 32 5-bit integers, with an f16 scale and an f16 minimum.
+    Q5_1,
     /// 256 4-bit integers; a 6-bit scale and minimum for each 32.
     Q4K,
     /// 256 6-bit integers offset by 32; an int8 scale for each 16.
@@ -32,7 +34,7 @@ pub enum Format {
 
 impl Format {
     /// Every supported format.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::F32,
         Self::F16,
         Self::Bf16,
@@ -40,6 +42,7 @@ impl Format {
         Self::Q4_0,
         Self::Q4_1,
         Self::Q5_0,
+        Self::Q5_1,
         Self::Q4K,
         Self::Q6K,
     ];
@@ -57,6 +60,7 @@ impl Format {
             Self::Q4_0 => 2,
             Self::Q4_1 => 3,
             Self::Q5_0 => 6,
+            Self::Q5_1 => 7,
             Self::Q8_0 => 8,
             Self::Q4K => 12,
             Self::Q6K => 14,
@@ -68,7 +72,7 @@ impl Format {
     pub const fn block_len(self) -> usize {
         match self {
             Self::F32 | Self::F16 | Self::Bf16 => 1,
-            Self::Q8_0 | Self::Q4_0 | Self::Q4_1 | Self::Q5_0 => GROUP,
+            Self::Q8_0 | Self::Q4_0 | Self::Q4_1 | Self::Q5_0 | Self::Q5_1 => GROUP,
             Self::Q4K | Self::Q6K => 8 * GROUP,
         }
     }
@@ -82,6 +86,7 @@ impl Format {
             Self::Q4_0 => 2 + 16,
             Self::Q4_1 => 2 + 2 + 16,
             Self::Q5_0 => 2 + 4 + 16,
+            Self::Q5_1 => 2 + 2 + 4 + 16,
             Self::Q4K => 2 + 2 + 12 + 128,
             Self::Q6K => 128 + 64 + 16 + 2,
         }
@@ -102,7 +107,7 @@ impl Format {
 
     /// Whether each group of 32 weights has a minimum.
     pub(crate) const fn has_minimum(self) -> bool {
-        matches!(self, Self::Q4_1 | Self::Q4K)
+        matches!(self, Self::Q4_1 | Self::Q5_1 | Self::Q4K)
     }
 
     /// The name that ggml gives it.
@@ -115,6 +120,7 @@ impl Format {
             Self::Q4_0 => "Q4_0",
             Self::Q4_1 => "Q4_1",
             Self::Q5_0 => "Q5_0",
+            Self::Q5_1 => "Q5_1",
             Self::Q4K => "Q4_K",
             Self::Q6K => "Q6_K",
         }

@@ -54,12 +54,11 @@ impl Format {
                 min: half_at(block, 2),
                 ..plain(half_at(block, 0), |i| nibble(&block[4..], i))
             },
-            Self::Q5_0 => {
-                let high = u32::from_le_bytes([block[2], block[3], block[4], block[5]]);
-                plain(half_at(block, 0), |i| {
-                    (nibble(&block[6..], i) | ((high >> i & 1) << 4) as i8) - 16
-                })
-            }
+            Self::Q5_0 => plain(half_at(block, 0), |i| five_bits(&block[2..], i) - 16),
+            Self::Q5_1 => Group {
+                min: half_at(block, 2),
+                ..plain(half_at(block, 0), |i| five_bits(&block[4..], i))
+            },
             Self::Q4K => {
                 let (scale, min) = scale_min_k4(&block[4..16], j);
                 let quants = &block[16 + j / 2 * GROUP..];
@@ -130,6 +129,11 @@ fn plain(d: f32, q: impl Fn(usize) -> i8) -> Group {
         d,
         min: 0.0,
     }
+}
+
+/// Value `i` of 32 whose high bits are the first four bytes, low nibbles the 16 behind them.
+fn five_bits(bytes: &[u8], i: usize) -> i8 {
+    nibble(&bytes[4..], i) | ((bytes[i / 8] >> (i % 8) & 1) << 4) as i8
 }
 
 /// Value `i` of 16 bytes that keep values 0..16 in their low nibbles and 16..32 in their high ones.

@@ -244,6 +244,11 @@ unsafe impl<const VNNI: bool> Simd for Bytes32<VNNI> {
         unsafe { _mm_and_si128(v, _mm_set1_epi32(mask)) }
     }
     #[inline(always)]
+    unsafe fn not_i4(v: __m128i) -> __m128i {
+        // SAFETY: as above.
+        unsafe { _mm_xor_si128(v, _mm_set1_epi32(-1)) }
+    }
+    #[inline(always)]
     unsafe fn or_i4(a: __m128i, b: __m128i) -> __m128i {
         // SAFETY: as above.
         unsafe { _mm_or_si128(a, b) }

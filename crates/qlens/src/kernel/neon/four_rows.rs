@@ -305,6 +305,11 @@ unsafe impl<const SDOT: bool, const SMMLA: bool> Simd for Bytes32<SDOT, SMMLA> {
         unsafe { vandq_s32(v, vdupq_n_s32(mask)) }
     }
     #[inline(always)]
+    unsafe fn not_i4(v: int32x4_t) -> int32x4_t {
+        // SAFETY: as above.
+        unsafe { vmvnq_s32(v) }
+    }
+    #[inline(always)]
     unsafe fn or_i4(a: int32x4_t, b: int32x4_t) -> int32x4_t {
         // SAFETY: as above.
         unsafe { vorrq_s32(a, b) }

@@ -76,6 +76,8 @@ pub unsafe trait Simd {
     unsafe fn byte<const K: usize>(v: Self::I4) -> Self::I4;
     /// Each lane and `mask`.
     unsafe fn and_i4(v: Self::I4, mask: i32) -> Self::I4;
+    /// All bits of each lane flipped.
+    unsafe fn not_i4(v: Self::I4) -> Self::I4;
     /// Lane by lane.
     unsafe fn or_i4(a: Self::I4, b: Self::I4) -> Self::I4;
     /// Each lane down by `N` bits, 1 to 31, zeros coming in.
