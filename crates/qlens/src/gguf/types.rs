@@ -11,13 +11,14 @@
 /// Added to a type's number if its rows are interleaved: `ql` in the upper half.
 pub const INTERLEAVED: u32 = 0x716C_0000;
 /// The types that can be, with the names of their interleaved kin.
-const INTERLEAVED_NAMES: [(u32, &str); 7] = [
+const INTERLEAVED_NAMES: [(u32, &str); 8] = [
     (2, "Q4_0x8"),
     (3, "Q4_1x8"),
     (6, "Q5_0x8"),
     (7, "Q5_1x8"),
     (8, "Q8_0x8"),
     (12, "Q4_Kx8"),
+    (13, "Q5_Kx8"),
     (14, "Q6_Kx8"),
 ];
 

@@ -28,13 +28,15 @@ pub enum Format {
     Q5_1,
     /// 256 4-bit integers; a 6-bit scale and minimum for each 32.
     Q4K,
+    /// 256 5-bit integers; a 6-bit scale and minimum for each 32.
+    Q5K,
     /// 256 6-bit integers offset by 32; an int8 scale for each 16.
     Q6K,
 }
 
 impl Format {
     /// Every supported format.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::F32,
         Self::F16,
         Self::Bf16,
@@ -44,6 +46,7 @@ impl Format {
         Self::Q5_0,
         Self::Q5_1,
         Self::Q4K,
+        Self::Q5K,
         Self::Q6K,
     ];
 
@@ -63,6 +66,7 @@ impl Format {
             Self::Q5_1 => 7,
             Self::Q8_0 => 8,
             Self::Q4K => 12,
+            Self::Q5K => 13,
             Self::Q6K => 14,
             Self::Bf16 => 30,
         }
@@ -73,7 +77,7 @@ impl Format {
         match self {
             Self::F32 | Self::F16 | Self::Bf16 => 1,
             Self::Q8_0 | Self::Q4_0 | Self::Q4_1 | Self::Q5_0 | Self::Q5_1 => GROUP,
-            Self::Q4K | Self::Q6K => 8 * GROUP,
+            Self::Q4K | Self::Q5K | Self::Q6K => 8 * GROUP,
         }
     }
 
@@ -88,6 +92,7 @@ impl Format {
             Self::Q5_0 => 2 + 4 + 16,
             Self::Q5_1 => 2 + 2 + 4 + 16,
             Self::Q4K => 2 + 2 + 12 + 128,
+            Self::Q5K => 2 + 2 + 12 + 32 + 128,
             Self::Q6K => 128 + 64 + 16 + 2,
         }
     }
@@ -107,7 +112,7 @@ impl Format {
 
     /// Whether each group of 32 weights has a minimum.
     pub(crate) const fn has_minimum(self) -> bool {
-        matches!(self, Self::Q4_1 | Self::Q5_1 | Self::Q4K)
+        matches!(self, Self::Q4_1 | Self::Q5_1 | Self::Q4K | Self::Q5K)
     }
 
     /// The name that ggml gives it.
@@ -122,6 +127,7 @@ impl Format {
             Self::Q5_0 => "Q5_0",
             Self::Q5_1 => "Q5_1",
             Self::Q4K => "Q4_K",
+            Self::Q5K => "Q5_K",
             Self::Q6K => "Q6_K",
         }
     }

@@ -19,6 +19,7 @@
 //! | `Q5_0` | 8 scales | five bytes hold eight 5-bit weights: step `i < 5` in the top of byte `i`, steps 5, 6, 7 in the low bits of all five (`FIVE`) |
 //! | `Q5_1` | 8 scales, 8 minima | five bytes hold eight 5-bit weights: step `i < 5` in the low bits of byte `i`, steps 5, 6, 7 in the top bits of all five (`FIVE_ABOVE`) |
 //! | `Q4_K` | 8 scales, 8 minimum scales, 64 6-bit scales, 64 6-bit minima | for each two groups, steps 0..8: nibbles, the first group low and the second high |
+//! | `Q5_K` | as `Q4_K` | for each group, five bytes hold eight 5-bit weights as in `Q5_1` |
 //! | `Q6_K` | 8 scales, 16 x 8 int8 scales | for each 16 columns, three bytes hold four 6-bit weights: step `i < 3` in the top of byte `i`, step 3 in the low bits of all three |
 //!
 //! 64 6-bit numbers take 48 bytes: number `i < 48` in the low bits of byte `i`, numbers 48.. in the top
@@ -58,7 +59,7 @@ pub(crate) mod q4_1 {
     pub const QUANTS: usize = MINS + 2 * OCTET;
 }
 
-/// Offsets inside an octet of `Q4_K` blocks.
+/// Offsets inside an octet of `Q4_K` or `Q5_K` blocks.
 pub(crate) mod q4_k {
     use super::OCTET;
     /// 8 scales of minima, f16; the scales are at 0.
@@ -67,7 +68,7 @@ pub(crate) mod q4_k {
     pub const SCALES: usize = 4 * OCTET;
     /// 64 6-bit minima.
     pub const MINS: usize = SCALES + 48;
-    /// Nibbles.
+    /// Weights.
     pub const QUANTS: usize = MINS + 48;
 }
 
@@ -137,7 +138,7 @@ pub(crate) fn interleave(format: Format, blocks: [&[u8]; OCTET], octet: &mut [u8
                 five_above(words(|s| five_bits(&block[4..], s)))
             });
         }
-        Format::Q4K => {
+        Format::Q4K | Format::Q5K => {
             halves(octet, 0);
             halves(&mut octet[q4_k::DMIN..], 2);
             let (mut scales, mut mins) = ([0; 64], [0; 64]);
@@ -148,9 +149,24 @@ pub(crate) fn interleave(format: Format, blocks: [&[u8]; OCTET], octet: &mut [u8
             }
             octet[q4_k::SCALES..][..48].copy_from_slice(&pack_six_bits(&scales));
             octet[q4_k::MINS..][..48].copy_from_slice(&pack_six_bits(&mins));
-            steps(&mut octet[q4_k::QUANTS..], blocks, |block| {
-                words::<32>(|s| word(block, 16 + 4 * s))
-            });
+            let quants = &mut octet[q4_k::QUANTS..];
+            if format == Format::Q4K {
+                steps(quants, blocks, |block| {
+                    words::<32>(|s| word(block, 16 + 4 * s))
+                });
+            } else {
+                steps(quants, blocks, |block| {
+                    let mut all = [[0; 5]; 8];
+                    for (g, five) in all.iter_mut().enumerate() {
+                        *five = five_above(words(|s| {
+                            let low = word(block, 48 + g / 2 * GROUP + 4 * s) >> (g % 2 * 4);
+                            let high = word(block, 16 + 4 * s) >> g;
+                            (high & each(1)) << 4 | low & each(0x0F)
+                        }));
+                    }
+                    words::<40>(|s| all[s / 5][s % 5])
+                });
+            }
         }
         Format::Q6K => {
             halves(octet, 208);
@@ -263,7 +279,7 @@ pub(crate) fn deinterleave(format: Format, octet: &[u8], blocks: &mut [u8]) {
                     block[8 + c % 16] |= (value & 0x0F) << (c / 16 * 4);
                 }
             }
-            Format::Q4K => {
+            Format::Q4K | Format::Q5K => {
                 block[..2].copy_from_slice(&half(0));
                 block[2..4].copy_from_slice(&half(q4_k::DMIN));
                 block[4..16].fill(0);
@@ -276,8 +292,19 @@ pub(crate) fn deinterleave(format: Format, octet: &[u8], blocks: &mut [u8]) {
                     block[8 + g] = m | m4 >> 4 << 6;
                     block[12 + g] = s4 & 0x0F | m4 << 4;
                 }
-                for c in 0..128 {
-                    block[16 + c] = byte(q4_k::QUANTS, c / 4, c % 4);
+                if format == Format::Q4K {
+                    for c in 0..128 {
+                        block[16 + c] = byte(q4_k::QUANTS, c / 4, c % 4);
+                    }
+                    continue;
+                }
+                block[16..bytes].fill(0);
+                for c in 0..256 {
+                    let (g, i) = (c / GROUP, c % GROUP);
+                    let at = |s: usize| byte(q4_k::QUANTS, 5 * g + s, i % 4);
+                    let value = five_above_at(at, i / 4);
+                    block[16 + i] |= (value >> 4) << g;
+                    block[48 + g / 2 * GROUP + i] |= (value & 0x0F) << (g % 2 * 4);
                 }
             }
             Format::Q6K => {

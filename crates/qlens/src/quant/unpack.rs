@@ -21,7 +21,7 @@ fn half_at(block: &[u8], at: usize) -> f32 {
     f16::from_le_bytes([block[at], block[at + 1]]).to_f32()
 }
 
-/// The 6-bit scale and minimum of group `j` (0..8) out of a Q4_K superblock's 12 packed bytes.
+/// The 6-bit scale and minimum of group `j` (0..8) out of a Q4_K or Q5_K superblock's 12 packed bytes.
 ///
 /// Groups 0..4 keep theirs in the low six bits of bytes 0..8; those of groups 4..8 are split between
 /// the nibbles of bytes 8..12 and the two bits that groups 0..4 left free.
@@ -59,11 +59,19 @@ impl Format {
                 min: half_at(block, 2),
                 ..plain(half_at(block, 0), |i| five_bits(&block[4..], i))
             },
-            Self::Q4K => {
+            Self::Q4K | Self::Q5K => {
                 let (scale, min) = scale_min_k4(&block[4..16], j);
-                let quants = &block[16 + j / 2 * GROUP..];
+                // Behind the scales Q5_K has 32 bytes of high bits, bit j for group j.
+                let (high, low) = match self {
+                    Self::Q5K => (Some(&block[16..]), &block[48..]),
+                    _ => (None, &block[16..]),
+                };
                 Group {
-                    q: core::array::from_fn(|i| (quants[i] >> (j % 2 * 4) & 0x0F) as i8),
+                    q: core::array::from_fn(|i| {
+                        let low = low[j / 2 * GROUP + i] >> (j % 2 * 4) & 0x0F;
+                        let high = high.map_or(0, |high| high[i] >> j & 1);
+                        (high << 4 | low) as i8
+                    }),
                     scales: [i32::from(scale); 2],
                     d: half_at(block, 0),
                     min: -(half_at(block, 2) * f32::from(min)),

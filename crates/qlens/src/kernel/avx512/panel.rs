@@ -18,7 +18,7 @@ use crate::{
     kernel::{
         QuantizedRows,
         activations::{QuantizedTile, TILE},
-        octet::{Block, Blocks, Octet, Q4_0, Q4_1, Q4K, Q5_0, Q5_1, Q6K, Q8_0, Scales},
+        octet::{Block, Blocks, Octet, Q4_0, Q4_1, Q4K, Q5_0, Q5_1, Q5K, Q6K, Q8_0, Scales},
         panel::{self, MIN, PLAIN, SCALE_AND_MIN, TWO_SCALES},
         rows::{self, RowBlocks},
     },
@@ -57,7 +57,7 @@ struct Panel {
 const fn spare_bits(format: Format) -> i32 {
     match format {
         Format::Q4_0 | Format::Q4_1 | Format::Q4K => 4,
-        Format::Q5_0 | Format::Q5_1 => 3,
+        Format::Q5_0 | Format::Q5_1 | Format::Q5K => 3,
         Format::Q6K => 2,
         _ => 0,
     }
@@ -66,7 +66,7 @@ const fn spare_bits(format: Format) -> i32 {
 /// What weights are offset by, so that none is negative; those of some formats never are.
 const fn offset(format: Format) -> u8 {
     match format {
-        Format::Q4_1 | Format::Q5_1 | Format::Q4K => 0,
+        Format::Q4_1 | Format::Q5_1 | Format::Q4K | Format::Q5K => 0,
         _ => 0x80 >> spare_bits(format),
     }
 }
@@ -317,6 +317,7 @@ pub unsafe fn matmul(matrix: &Matrix<'_>, x: &QuantizedRows<'_>, out: &mut Colum
             Format::Q5_0 => prefill::<Q5_0, PLAIN>(matrix, x, out),
             Format::Q5_1 => prefill::<Q5_1, MIN>(matrix, x, out),
             Format::Q4K => prefill::<Q4K, SCALE_AND_MIN>(matrix, x, out),
+            Format::Q5K => prefill::<Q5K, SCALE_AND_MIN>(matrix, x, out),
             Format::Q6K => prefill::<Q6K, TWO_SCALES>(matrix, x, out),
             Format::F32 | Format::F16 | Format::Bf16 => {
                 debug_assert!(false, "{} takes f32 activations", matrix.format());

@@ -3,7 +3,7 @@
 use super::Octet;
 use crate::quant::{
     Format, GROUP,
-    interleave::{OCTET, QUANTS, STEP, q4_1, q4_k, q6_k},
+    interleave::{OCTET, QUANTS, STEP, q4_k, q6_k},
 };
 
 /// A block format as a type.
@@ -91,6 +91,11 @@ pub struct Q4K;
 impl Block for Q4K {
     const FORMAT: Format = Format::Q4K;
 }
+/// [`Format::Q5K`].
+pub struct Q5K;
+impl Block for Q5K {
+    const FORMAT: Format = Format::Q5K;
+}
 /// [`Format::Q6K`].
 pub struct Q6K;
 impl Block for Q6K {
@@ -137,6 +142,8 @@ macro_rules! eight {
         ]
     };
 }
+
+mod minima;
 
 /// Step `s` of those that begin at `p`.
 #[inline(always)]
@@ -189,35 +196,6 @@ unsafe impl<S: Octet> Blocks<S> for Q4_0 {
 }
 
 // SAFETY: as for `Q8_0`.
-unsafe impl<S: Octet> Blocks<S> for Q4_1 {
-    /// The minima.
-    type Head = S::F8;
-    #[inline(always)]
-    unsafe fn head(p: *const u8) -> S::F8 {
-        // SAFETY: as the impl.
-        unsafe { S::halves(p.add(q4_1::MINS)) }
-    }
-    #[inline(always)]
-    unsafe fn steps<const J: usize>(p: *const u8) -> [S::Bytes; 8] {
-        // SAFETY: as the impl.
-        unsafe {
-            eight!(|s| {
-                let pair = step::<S>(p.add(q4_1::QUANTS), s % 4);
-                if s < 4 {
-                    S::and(pair, 0x0F)
-                } else {
-                    S::shr::<4>(pair)
-                }
-            })
-        }
-    }
-    #[inline(always)]
-    unsafe fn min<const J: usize>(head: &S::F8) -> Option<S::F8> {
-        Some(*head)
-    }
-}
-
-// SAFETY: as for `Q8_0`.
 unsafe impl<S: Octet> Blocks<S> for Q5_0 {
     type Head = ();
     #[inline(always)]
@@ -252,48 +230,6 @@ unsafe impl<S: Octet> Blocks<S> for Q5_0 {
                 S::sri::<3>(S::shl::<5>(c), S::and(last, 0xC0)),
             ]
         }
-    }
-}
-
-/// Eight steps of unsigned 5-bit weights out of five of bytes.
-#[inline(always)]
-unsafe fn eight_in_five<S: Octet>(p: *const u8) -> [S::Bytes; 8] {
-    // SAFETY: the caller promises five steps at `p`.
-    unsafe {
-        let (a, b, c) = (step::<S>(p, 0), step::<S>(p, 1), step::<S>(p, 2));
-        let (d, e) = (step::<S>(p, 3), step::<S>(p, 4));
-        // Bit 5 of the last two, side by side at the top.
-        let last = S::sri::<1>(S::and(S::shl::<2>(d), 0x80), S::shl::<2>(e));
-        [
-            S::and(a, 0x1F),
-            S::and(b, 0x1F),
-            S::and(c, 0x1F),
-            S::and(d, 0x1F),
-            S::and(e, 0x1F),
-            S::shr::<3>(S::sri::<2>(S::and(d, 0xC0), a)),
-            S::shr::<3>(S::sri::<2>(S::and(e, 0xC0), b)),
-            S::shr::<3>(S::sri::<2>(S::and(last, 0xC0), c)),
-        ]
-    }
-}
-
-// SAFETY: as for `Q8_0`.
-unsafe impl<S: Octet> Blocks<S> for Q5_1 {
-    /// The minima.
-    type Head = S::F8;
-    #[inline(always)]
-    unsafe fn head(p: *const u8) -> S::F8 {
-        // SAFETY: as the impl.
-        unsafe { S::halves(p.add(q4_1::MINS)) }
-    }
-    #[inline(always)]
-    unsafe fn steps<const J: usize>(p: *const u8) -> [S::Bytes; 8] {
-        // SAFETY: as the impl.
-        unsafe { eight_in_five::<S>(p.add(q4_1::QUANTS)) }
-    }
-    #[inline(always)]
-    unsafe fn min<const J: usize>(head: &S::F8) -> Option<S::F8> {
-        Some(*head)
     }
 }
 

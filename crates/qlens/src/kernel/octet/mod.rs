@@ -12,7 +12,7 @@ mod decode;
 
 #[cfg(target_arch = "aarch64")]
 pub use blocks::six_bits;
-pub use blocks::{Block, Blocks, Q4_0, Q4_1, Q4K, Q5_0, Q5_1, Q6K, Q8_0, Scales};
+pub use blocks::{Block, Blocks, Q4_0, Q4_1, Q4K, Q5_0, Q5_1, Q5K, Q6K, Q8_0, Scales};
 
 use super::{
     QuantizedRows,
@@ -182,6 +182,7 @@ pub unsafe fn matmul<S: Octet + Simd>(
             Format::Q5_0 => product::<S, Q5_0, PLAIN>(matrix, x, out),
             Format::Q5_1 => product::<S, Q5_1, MIN>(matrix, x, out),
             Format::Q4K => product::<S, Q4K, SCALE_AND_MIN>(matrix, x, out),
+            Format::Q5K => product::<S, Q5K, SCALE_AND_MIN>(matrix, x, out),
             Format::Q6K => product::<S, Q6K, TWO_SCALES>(matrix, x, out),
             Format::F32 | Format::F16 | Format::Bf16 => {
                 debug_assert!(false, "{} takes f32 activations", matrix.format());

@@ -1,7 +1,7 @@
 //! Block formats as they are stored: how the bytes of a block become int8.
 
 use super::{ROWS, Simd};
-use crate::kernel::octet::{Block, Q4_0, Q4_1, Q4K, Q5_0, Q5_1, Q6K, Q8_0};
+use crate::kernel::octet::{Block, Q4_0, Q4K, Q5_0, Q6K, Q8_0};
 
 /// A block format as it is stored.
 ///
@@ -79,6 +79,8 @@ macro_rules! four {
     }};
 }
 
+mod minima;
+
 // SAFETY: every offset below is inside the block layout that `quant::unpack` states.
 unsafe impl<S: Simd> RowBlocks<S> for Q8_0 {
     type Head = ();
@@ -122,27 +124,6 @@ unsafe impl<S: Simd> RowBlocks<S> for Q4_0 {
 }
 
 // SAFETY: as for `Q8_0`.
-unsafe impl<S: Simd> RowBlocks<S> for Q4_1 {
-    /// The minima.
-    type Head = S::F4;
-    const LEAD: usize = 4;
-    #[inline(always)]
-    unsafe fn begin(p: &mut [*const u8; ROWS]) -> (S::F4, S::F4) {
-        // SAFETY: as the impl.
-        unsafe { (S::take_halves(p), S::take_halves(p)) }
-    }
-    #[inline(always)]
-    unsafe fn quants<const J: usize>(p: [*const u8; ROWS], _: &S::F4) -> [S::Bytes; ROWS] {
-        // SAFETY: as the impl.
-        unsafe { four!(|p| S::unsigned_nibbles(p)) }
-    }
-    #[inline(always)]
-    unsafe fn min<const J: usize>(head: &S::F4) -> Option<S::F4> {
-        Some(*head)
-    }
-}
-
-// SAFETY: as for `Q8_0`.
 unsafe impl<S: Simd> RowBlocks<S> for Q5_0 {
     /// The rows' high bits.
     type Head = S::I4;
@@ -156,40 +137,6 @@ unsafe impl<S: Simd> RowBlocks<S> for Q5_0 {
     unsafe fn quants<const J: usize>(p: [*const u8; ROWS], head: &S::I4) -> [S::Bytes; ROWS] {
         // SAFETY: as the impl.
         unsafe { S::five_bits(p, *head) }
-    }
-}
-
-/// High bits and minima of four Q5_1 blocks.
-pub struct HeadQ5_1<S: Simd> {
-    /// Complemented: 16 is subtracted where the bit is set, which is as good as added to a weight of five bits.
-    clear: S::I4,
-    mins: S::F4,
-}
-
-// SAFETY: as for `Q8_0`.
-unsafe impl<S: Simd> RowBlocks<S> for Q5_1 {
-    type Head = HeadQ5_1<S>;
-    const LEAD: usize = 8;
-    #[inline(always)]
-    unsafe fn begin(p: &mut [*const u8; ROWS]) -> (S::F4, Self::Head) {
-        // SAFETY: as the impl.
-        unsafe {
-            let (d, mins) = (S::take_halves(p), S::take_halves(p));
-            let clear = S::not_i4(S::take_words(p));
-            (d, HeadQ5_1 { clear, mins })
-        }
-    }
-    #[inline(always)]
-    unsafe fn quants<const J: usize>(p: [*const u8; ROWS], head: &Self::Head) -> [S::Bytes; ROWS] {
-        // SAFETY: as the impl.
-        unsafe {
-            let p = S::five_bits(p, head.clear);
-            four!(|p| S::and(p, 0x1F))
-        }
-    }
-    #[inline(always)]
-    unsafe fn min<const J: usize>(head: &Self::Head) -> Option<S::F4> {
-        Some(head.mins)
     }
 }
 
