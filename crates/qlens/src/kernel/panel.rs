@@ -128,6 +128,8 @@ pub const SCALE_AND_MIN: u8 = 1;
 pub const TWO_SCALES: u8 = 2;
 /// An integer scale a group.
 pub const SCALE: u8 = 3;
+/// A minimum a group; integer scales are 1.
+pub const MIN: u8 = 4;
 
 /// Adds the products of a panel's first `groups` groups with four rows of activations, from their group
 /// `first` on.
@@ -171,7 +173,7 @@ unsafe fn tile<S: Octet, const KIND: u8>(
             acc[1] = S::fma(acc[1], sums[1], S::mul_lane::<1>(d, x_d));
             acc[2] = S::fma(acc[2], sums[2], S::mul_lane::<2>(d, x_d));
             acc[3] = S::fma(acc[3], sums[3], S::mul_lane::<3>(d, x_d));
-            if KIND == SCALE_AND_MIN {
+            if KIND == SCALE_AND_MIN || KIND == MIN {
                 let min = S::load_f(panel.mins[g].as_ptr());
                 let x_s = S::f4(x.s.add(TILE * g));
                 acc[0] = S::fma_lane::<0>(acc[0], min, x_s);
@@ -297,6 +299,9 @@ pub unsafe fn prefill<S: Octet + Simd, B: Blocks<S> + RowBlocks<S>, const KIND: 
     let (tokens, columns) = (out.rows(), out.columns());
     let a_panel = GROUPS / B::GROUPS;
     let mut panel = Panel::EMPTY;
+    if KIND == MIN {
+        panel.scales = [[[1; OCTET]; 2]; GROUPS];
+    }
     for r in columns.clone().step_by(OCTET) {
         let octets = matrix.octets(r);
         for first in (0..blocks).step_by(a_panel) {

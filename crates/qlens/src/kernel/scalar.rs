@@ -35,7 +35,7 @@ fn dot(
         }
         let isum = w.scales[0] * halves[0] + w.scales[1] * halves[1];
         acc = libm::fmaf(isum as f32, w.d * x.d(t, first + g), acc);
-        if format == Format::Q4K {
+        if format.has_minimum() {
             acc = libm::fmaf(w.min, x.s(t, first + g), acc);
         }
     }

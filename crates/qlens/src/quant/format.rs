@@ -20,10 +20,16 @@ pub enum Format {
     Q8_0,
     /// 32 4-bit integers offset by 8, with an f16 scale.
     Q4_0,
+    /// 32 4-bit integers, with an f16 scale and an f16 minimum.
+    Q4_1,
     /// 32 5-bit integers offset by 16, with an f16 scale.
     Q5_0,
+    /// 32 5-bit integers, with an f16 scale and an f16 minimum.
+    Q5_1,
     /// 256 4-bit integers; a 6-bit scale and minimum for each 32.
     Q4K,
+    /// 256 5-bit integers; a 6-bit scale and minimum for each 32.
+    Q5K,
     /// 256 6-bit integers offset by 32; an int8 scale for each 16.
     Q6K,
     /// 32 4-bit indices into [16 levels](super::IQ4_LEVELS), with an f16 scale.
@@ -36,14 +42,17 @@ pub enum Format {
 
 impl Format {
     /// Every supported format.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 14] = [
         Self::F32,
         Self::F16,
         Self::Bf16,
         Self::Q8_0,
         Self::Q4_0,
+        Self::Q4_1,
         Self::Q5_0,
+        Self::Q5_1,
         Self::Q4K,
+        Self::Q5K,
         Self::Q6K,
         Self::Iq4Nl,
         Self::Iq4Xs,
@@ -61,10 +70,13 @@ impl Format {
             Self::F32 => 0,
             Self::F16 => 1,
             Self::Q4_0 => 2,
+            Self::Q4_1 => 3,
             Self::Q5_0 => 6,
+            Self::Q5_1 => 7,
             Self::Q8_0 => 8,
             Self::Q3K => 11,
             Self::Q4K => 12,
+            Self::Q5K => 13,
             Self::Q6K => 14,
             Self::Iq4Nl => 20,
             Self::Iq4Xs => 23,
@@ -76,8 +88,8 @@ impl Format {
     pub const fn block_len(self) -> usize {
         match self {
             Self::F32 | Self::F16 | Self::Bf16 => 1,
-            Self::Q8_0 | Self::Q4_0 | Self::Q5_0 | Self::Iq4Nl => GROUP,
-            Self::Q3K | Self::Q4K | Self::Q6K | Self::Iq4Xs => 8 * GROUP,
+            Self::Q8_0 | Self::Q4_0 | Self::Q4_1 | Self::Q5_0 | Self::Q5_1 | Self::Iq4Nl => GROUP,
+            Self::Q3K | Self::Q4K | Self::Q5K | Self::Q6K | Self::Iq4Xs => 8 * GROUP,
         }
     }
 
@@ -88,8 +100,11 @@ impl Format {
             Self::F16 | Self::Bf16 => 2,
             Self::Q8_0 => 2 + 32,
             Self::Q4_0 | Self::Iq4Nl => 2 + 16,
+            Self::Q4_1 => 2 + 2 + 16,
             Self::Q5_0 => 2 + 4 + 16,
+            Self::Q5_1 => 2 + 2 + 4 + 16,
             Self::Q4K => 2 + 2 + 12 + 128,
+            Self::Q5K => 2 + 2 + 12 + 32 + 128,
             Self::Q6K => 128 + 64 + 16 + 2,
             Self::Iq4Xs => 2 + 2 + 4 + 128,
             Self::Q3K => 32 + 64 + 12 + 2,
@@ -109,6 +124,11 @@ impl Format {
         self.block_len() > 1
     }
 
+    /// Whether each group of 32 weights has a minimum.
+    pub(crate) const fn has_minimum(self) -> bool {
+        matches!(self, Self::Q4_1 | Self::Q5_1 | Self::Q4K | Self::Q5K)
+    }
+
     /// The name that ggml gives it.
     pub const fn name(self) -> &'static str {
         match self {
@@ -117,8 +137,11 @@ impl Format {
             Self::Bf16 => "BF16",
             Self::Q8_0 => "Q8_0",
             Self::Q4_0 => "Q4_0",
+            Self::Q4_1 => "Q4_1",
             Self::Q5_0 => "Q5_0",
+            Self::Q5_1 => "Q5_1",
             Self::Q4K => "Q4_K",
+            Self::Q5K => "Q5_K",
             Self::Q6K => "Q6_K",
             Self::Iq4Nl => "IQ4_NL",
             Self::Iq4Xs => "IQ4_XS",

@@ -15,8 +15,11 @@
 //! |---|---|---|
 //! | `Q8_0` | 8 scales | steps 0..8: the weight |
 //! | `Q4_0` | 8 scales | steps 0..4: signed nibbles, column `c` low and `c + 16` high |
+//! | `Q4_1` | 8 scales, 8 minima | steps 0..4: nibbles, column `c` low and `c + 16` high |
 //! | `Q5_0` | 8 scales | five bytes hold eight 5-bit weights: step `i < 5` in the top of byte `i`, steps 5, 6, 7 in the low bits of all five (`FIVE`) |
+//! | `Q5_1` | 8 scales, 8 minima | five bytes hold eight 5-bit weights: step `i < 5` in the low bits of byte `i`, steps 5, 6, 7 in the top bits of all five (`FIVE_ABOVE`) |
 //! | `Q4_K` | 8 scales, 8 minimum scales, 64 6-bit scales, 64 6-bit minima | for each two groups, steps 0..8: nibbles, the first group low and the second high |
+//! | `Q5_K` | as `Q4_K` | for each group, five bytes hold eight 5-bit weights as in `Q5_1` |
 //! | `Q6_K` | 8 scales, 16 x 8 int8 scales | for each 16 columns, three bytes hold four 6-bit weights: step `i < 3` in the top of byte `i`, step 3 in the low bits of all three |
 //! | `IQ4_NL` | 8 scales | steps 0..4: nibbles, column `c` low and `c + 16` high |
 //! | `IQ4_XS` | 8 scales, 64 6-bit scales | for each group as `IQ4_NL` |
@@ -47,7 +50,23 @@ const FIVE: [[(usize, u32); 5]; 3] = [
     [(2, 2), (2, 1), (2, 0), (3, 2), (4, 2)],
 ];
 
-/// Offsets inside an octet of `Q4_K` blocks.
+/// Likewise where weights are unsigned, and those of the first five steps below.
+const FIVE_ABOVE: [[(usize, u32); 5]; 3] = [
+    [(3, 7), (3, 6), (0, 7), (0, 6), (0, 5)],
+    [(4, 7), (4, 6), (1, 7), (1, 6), (1, 5)],
+    [(3, 5), (4, 5), (2, 7), (2, 6), (2, 5)],
+];
+
+/// Offsets inside an octet of `Q4_1` or `Q5_1` blocks.
+pub(crate) mod q4_1 {
+    use super::OCTET;
+    /// 8 minima, f16; the scales are at 0.
+    pub const MINS: usize = 2 * OCTET;
+    /// Weights.
+    pub const QUANTS: usize = MINS + 2 * OCTET;
+}
+
+/// Offsets inside an octet of `Q4_K` or `Q5_K` blocks.
 pub(crate) mod q4_k {
     use super::OCTET;
     /// 8 scales of minima, f16; the scales are at 0.
@@ -56,7 +75,7 @@ pub(crate) mod q4_k {
     pub const SCALES: usize = 4 * OCTET;
     /// 64 6-bit minima.
     pub const MINS: usize = SCALES + 48;
-    /// Nibbles.
+    /// Weights.
     pub const QUANTS: usize = MINS + 48;
 }
 
@@ -114,10 +133,17 @@ pub(crate) fn interleave(format: Format, blocks: [&[u8]; OCTET], octet: &mut [u8
                 words::<4>(|s| word(block, 2 + 4 * s) ^ each(0x88))
             });
         }
+        Format::Q4_1 => {
+            halves(octet, 0);
+            halves(&mut octet[q4_1::MINS..], 2);
+            steps(&mut octet[q4_1::QUANTS..], blocks, |block| {
+                words::<4>(|s| word(block, 4 + 4 * s))
+            });
+        }
         Format::Q5_0 => {
             halves(octet, 0);
             steps(&mut octet[QUANTS..], blocks, |block| {
-                let w = words::<8>(|s| five_bits(block, s));
+                let w = words::<8>(|s| five_bits(&block[2..], s) ^ each(0x10));
                 let top = words::<5>(|i| w[i] << 3);
                 // See `FIVE`.
                 let low = [
@@ -130,7 +156,14 @@ pub(crate) fn interleave(format: Format, blocks: [&[u8]; OCTET], octet: &mut [u8
                 words::<5>(|i| top[i] | low[i])
             });
         }
-        Format::Q4K => {
+        Format::Q5_1 => {
+            halves(octet, 0);
+            halves(&mut octet[q4_1::MINS..], 2);
+            steps(&mut octet[q4_1::QUANTS..], blocks, |block| {
+                five_above(words(|s| five_bits(&block[4..], s)))
+            });
+        }
+        Format::Q4K | Format::Q5K => {
             halves(octet, 0);
             halves(&mut octet[q4_k::DMIN..], 2);
             let (mut scales, mut mins) = ([0; 64], [0; 64]);
@@ -141,9 +174,24 @@ pub(crate) fn interleave(format: Format, blocks: [&[u8]; OCTET], octet: &mut [u8
             }
             octet[q4_k::SCALES..][..48].copy_from_slice(&pack_six_bits(&scales));
             octet[q4_k::MINS..][..48].copy_from_slice(&pack_six_bits(&mins));
-            steps(&mut octet[q4_k::QUANTS..], blocks, |block| {
-                words::<32>(|s| word(block, 16 + 4 * s))
-            });
+            let quants = &mut octet[q4_k::QUANTS..];
+            if format == Format::Q4K {
+                steps(quants, blocks, |block| {
+                    words::<32>(|s| word(block, 16 + 4 * s))
+                });
+            } else {
+                steps(quants, blocks, |block| {
+                    let mut all = [[0; 5]; 8];
+                    for (g, five) in all.iter_mut().enumerate() {
+                        *five = five_above(words(|s| {
+                            let low = word(block, 48 + g / 2 * GROUP + 4 * s) >> (g % 2 * 4);
+                            let high = word(block, 16 + 4 * s) >> g;
+                            (high & each(1)) << 4 | low & each(0x0F)
+                        }));
+                    }
+                    words::<40>(|s| all[s / 5][s % 5])
+                });
+            }
         }
         Format::Q6K => {
             halves(octet, 208);
@@ -263,6 +311,13 @@ pub(crate) fn deinterleave(format: Format, octet: &[u8], blocks: &mut [u8]) {
                     block[2 + c] = byte(QUANTS, c / 4, c % 4) ^ 0x88;
                 }
             }
+            Format::Q4_1 => {
+                block[..2].copy_from_slice(&half(0));
+                block[2..4].copy_from_slice(&half(q4_1::MINS));
+                for c in 0..16 {
+                    block[4 + c] = byte(q4_1::QUANTS, c / 4, c % 4);
+                }
+            }
             Format::Q5_0 => {
                 block[..2].copy_from_slice(&half(0));
                 block[2..bytes].fill(0);
@@ -271,17 +326,24 @@ pub(crate) fn deinterleave(format: Format, octet: &[u8], blocks: &mut [u8]) {
                     let signed = if step < 5 {
                         byte(QUANTS, step, k) >> 3
                     } else {
-                        let bits = FIVE[step - 5].iter();
-                        bits.fold(0, |value, &(at, bit)| {
-                            value << 1 | byte(QUANTS, at, k) >> bit & 1
-                        })
+                        gathered(|i| byte(QUANTS, i, k), &FIVE[step - 5])
                     };
                     let stored = signed ^ 0x10;
                     block[2 + c / 8] |= (stored >> 4) << (c % 8);
                     block[6 + c % 16] |= (stored & 0x0F) << (c / 16 * 4);
                 }
             }
-            Format::Q4K => {
+            Format::Q5_1 => {
+                block[..2].copy_from_slice(&half(0));
+                block[2..4].copy_from_slice(&half(q4_1::MINS));
+                block[4..bytes].fill(0);
+                for c in 0..32 {
+                    let value = five_above_at(|i| byte(q4_1::QUANTS, i, c % 4), c / 4);
+                    block[4 + c / 8] |= (value >> 4) << (c % 8);
+                    block[8 + c % 16] |= (value & 0x0F) << (c / 16 * 4);
+                }
+            }
+            Format::Q4K | Format::Q5K => {
                 block[..2].copy_from_slice(&half(0));
                 block[2..4].copy_from_slice(&half(q4_k::DMIN));
                 block[4..16].fill(0);
@@ -294,8 +356,19 @@ pub(crate) fn deinterleave(format: Format, octet: &[u8], blocks: &mut [u8]) {
                     block[8 + g] = m | m4 >> 4 << 6;
                     block[12 + g] = s4 & 0x0F | m4 << 4;
                 }
-                for c in 0..128 {
-                    block[16 + c] = byte(q4_k::QUANTS, c / 4, c % 4);
+                if format == Format::Q4K {
+                    for c in 0..128 {
+                        block[16 + c] = byte(q4_k::QUANTS, c / 4, c % 4);
+                    }
+                    continue;
+                }
+                block[16..bytes].fill(0);
+                for c in 0..256 {
+                    let (g, i) = (c / GROUP, c % GROUP);
+                    let at = |s: usize| byte(q4_k::QUANTS, 5 * g + s, i % 4);
+                    let value = five_above_at(at, i / 4);
+                    block[16 + i] |= (value >> 4) << g;
+                    block[48 + g / 2 * GROUP + i] |= (value & 0x0F) << (g % 2 * 4);
                 }
             }
             Format::Q6K => {
@@ -403,13 +476,39 @@ pub fn deinterleave_rows(format: Format, rows: &mut [u8], scratch: &mut [u8]) {
     }
 }
 
-/// Weights `4 s .. 4 s + 4` of a `Q5_0` block as five bits each, two's complement.
-fn five_bits(block: &[u8], s: usize) -> u32 {
-    let low = word(block, 6 + 4 * (s % 4)) >> (s / 4 * 4) & each(0x0F);
-    let high = u32::from(block[2 + s / 2] >> (s % 2 * 4) & 0x0F);
+/// The number that has its bits, most significant first, at `bits`: which byte and bit.
+fn gathered(byte: impl Fn(usize) -> u8, bits: &[(usize, u32)]) -> u8 {
+    let bits = bits.iter();
+    bits.fold(0, |value, &(at, bit)| value << 1 | byte(at) >> bit & 1)
+}
+
+/// Eight steps of unsigned 5-bit weights in five of bytes: see `FIVE_ABOVE`.
+fn five_above(w: [u32; 8]) -> [u32; 5] {
+    let above = [
+        w[5] & each(7),
+        w[6] & each(7),
+        w[7] & each(7),
+        w[5] >> 2 & each(6) | w[7] >> 4 & each(1),
+        w[6] >> 2 & each(6) | w[7] >> 3 & each(1),
+    ];
+    words::<5>(|i| w[i] | above[i] << 5)
+}
+
+/// The weight of step `s` in a column of those five.
+fn five_above_at(byte: impl Fn(usize) -> u8, s: usize) -> u8 {
+    match s.checked_sub(5) {
+        None => byte(s) & 0x1F,
+        Some(s) => gathered(byte, &FIVE_ABOVE[s]),
+    }
+}
+
+/// Weights `4 s .. 4 s + 4` of 32, five bits each: the high bits are the first four bytes, nibbles the 16 behind them.
+fn five_bits(bytes: &[u8], s: usize) -> u32 {
+    let low = word(bytes, 4 + 4 * (s % 4)) >> (s / 4 * 4) & each(0x0F);
+    let high = u32::from(bytes[s / 2] >> (s % 2 * 4) & 0x0F);
     // Bit `k` to byte `k`.
     let high = high.wrapping_mul(0x0020_4081) & each(1);
-    (high << 4 | low) ^ each(0x10)
+    high << 4 | low
 }
 
 /// Weights `4 s .. 4 s + 4` of a `Q6_K` superblock as six bits each, two's complement.

@@ -26,7 +26,7 @@ fn half_at(block: &[u8], at: usize) -> f32 {
     f16::from_le_bytes([block[at], block[at + 1]]).to_f32()
 }
 
-/// The 6-bit scale and minimum of group `j` (0..8) out of a Q4_K superblock's 12 packed bytes.
+/// The 6-bit scale and minimum of group `j` (0..8) out of a Q4_K or Q5_K superblock's 12 packed bytes.
 ///
 /// Groups 0..4 keep theirs in the low six bits of bytes 0..8; those of groups 4..8 are split between
 /// the nibbles of bytes 8..12 and the two bits that groups 0..4 left free.
@@ -69,17 +69,28 @@ impl Format {
         match self {
             Self::Q8_0 => plain(half_at(block, 0), |i| block[2 + i] as i8),
             Self::Q4_0 => plain(half_at(block, 0), |i| nibble(&block[2..], i) - 8),
-            Self::Q5_0 => {
-                let high = u32::from_le_bytes([block[2], block[3], block[4], block[5]]);
-                plain(half_at(block, 0), |i| {
-                    (nibble(&block[6..], i) | ((high >> i & 1) << 4) as i8) - 16
-                })
-            }
-            Self::Q4K => {
+            Self::Q4_1 => Group {
+                min: half_at(block, 2),
+                ..plain(half_at(block, 0), |i| nibble(&block[4..], i))
+            },
+            Self::Q5_0 => plain(half_at(block, 0), |i| five_bits(&block[2..], i) - 16),
+            Self::Q5_1 => Group {
+                min: half_at(block, 2),
+                ..plain(half_at(block, 0), |i| five_bits(&block[4..], i))
+            },
+            Self::Q4K | Self::Q5K => {
                 let (scale, min) = scale_min_k4(&block[4..16], j);
-                let quants = &block[16 + j / 2 * GROUP..];
+                // Behind the scales Q5_K has 32 bytes of high bits, bit j for group j.
+                let (high, low) = match self {
+                    Self::Q5K => (Some(&block[16..]), &block[48..]),
+                    _ => (None, &block[16..]),
+                };
                 Group {
-                    q: core::array::from_fn(|i| (quants[i] >> (j % 2 * 4) & 0x0F) as i8),
+                    q: core::array::from_fn(|i| {
+                        let low = low[j / 2 * GROUP + i] >> (j % 2 * 4) & 0x0F;
+                        let high = high.map_or(0, |high| high[i] >> j & 1);
+                        (high << 4 | low) as i8
+                    }),
                     scales: [i32::from(scale); 2],
                     d: half_at(block, 0),
                     min: -(half_at(block, 2) * f32::from(min)),
@@ -173,6 +184,11 @@ fn plain(d: f32, q: impl Fn(usize) -> i8) -> Group {
         d,
         min: 0.0,
     }
+}
+
+/// Value `i` of 32 whose high bits are the first four bytes, low nibbles the 16 behind them.
+fn five_bits(bytes: &[u8], i: usize) -> i8 {
+    nibble(&bytes[4..], i) | ((bytes[i / 8] >> (i % 8) & 1) << 4) as i8
 }
 
 /// Value `i` of 16 bytes that keep values 0..16 in their low nibbles and 16..32 in their high ones.

@@ -122,6 +122,14 @@ unsafe impl<const VNNI: bool> Simd for Bytes32<VNNI> {
         }
     }
     #[inline(always)]
+    unsafe fn unsigned_nibbles(p: *const u8) -> __m256i {
+        // SAFETY: 16 bytes at `p` are the caller's promise.
+        unsafe {
+            let pair = load16(p);
+            <Self as Simd>::and(_mm256_set_m128i(_mm_srli_epi16::<4>(pair), pair), 0x0F)
+        }
+    }
+    #[inline(always)]
     unsafe fn five_bits(p: [*const u8; ROWS], high: __m128i) -> [__m256i; ROWS] {
         // SAFETY: 16 bytes at each of `p` are the caller's promise.
         unsafe {
@@ -243,6 +251,11 @@ unsafe impl<const VNNI: bool> Simd for Bytes32<VNNI> {
     unsafe fn and_i4(v: __m128i, mask: i32) -> __m128i {
         // SAFETY: as above.
         unsafe { _mm_and_si128(v, _mm_set1_epi32(mask)) }
+    }
+    #[inline(always)]
+    unsafe fn not_i4(v: __m128i) -> __m128i {
+        // SAFETY: as above.
+        unsafe { _mm_xor_si128(v, _mm_set1_epi32(-1)) }
     }
     #[inline(always)]
     unsafe fn or_i4(a: __m128i, b: __m128i) -> __m128i {

@@ -18,8 +18,11 @@ use crate::{
     kernel::{
         QuantizedRows,
         activations::{QuantizedTile, TILE},
-        octet::{Block, Blocks, Iq4Nl, Iq4Xs, Octet, Q3K, Q4_0, Q4K, Q5_0, Q6K, Q8_0, Scales},
-        panel::{self, PLAIN, SCALE, SCALE_AND_MIN, TWO_SCALES},
+        octet::{
+            Block, Blocks, Iq4Nl, Iq4Xs, Octet, Q3K, Q4_0, Q4_1, Q4K, Q5_0, Q5_1, Q5K, Q6K, Q8_0,
+            Scales,
+        },
+        panel::{self, MIN, PLAIN, SCALE, SCALE_AND_MIN, TWO_SCALES},
         rows::{self, RowBlocks},
     },
     quant::{
@@ -56,18 +59,18 @@ struct Panel {
 /// How many bits a weight has less than eight: so far is it above its place at the top of a byte.
 const fn spare_bits(format: Format) -> i32 {
     match format {
-        Format::Q4_0 | Format::Q4K => 4,
-        Format::Q5_0 => 3,
+        Format::Q4_0 | Format::Q4_1 | Format::Q4K => 4,
+        Format::Q5_0 | Format::Q5_1 | Format::Q5K => 3,
         Format::Q6K => 2,
         Format::Q3K => 5,
         _ => 0,
     }
 }
 
-/// What weights are offset by, so that none is negative; those of `Q4_K` never are.
+/// What weights are offset by, so that none is negative; those of some formats never are.
 const fn offset(format: Format) -> u8 {
     match format {
-        Format::Q4K => 0,
+        Format::Q4_1 | Format::Q5_1 | Format::Q4K | Format::Q5K => 0,
         _ => 0x80 >> spare_bits(format),
     }
 }
@@ -228,7 +231,7 @@ unsafe fn tile<B: Block, const KIND: u8>(
                     let d = _mm512_mul_ps(d, _mm512_set1_ps(*x_d.add(t)));
                     acc[h][t] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sums[h][t]), d, acc[h][t]);
                 }
-                if KIND == SCALE_AND_MIN {
+                if KIND == SCALE_AND_MIN || KIND == MIN {
                     let min = _mm512_loadu_ps(panel.mins[g].as_ptr().add(LANES * h));
                     for t in 0..TILE {
                         let s = _mm512_set1_ps(*x_s.add(t));
@@ -248,7 +251,7 @@ unsafe fn start<B: Block, const KIND: u8>(bias: *const i32, next: usize) -> Inte
     // SAFETY: the caller promises numbers of four rows of activations at `bias`, and `next` on.
     unsafe {
         let mut sums = [_mm512_setzero_si512(); TILE];
-        if KIND != SCALE_AND_MIN {
+        if offset(B::FORMAT) != 0 {
             for (t, sum) in sums.iter_mut().enumerate() {
                 let mut of = *bias.add(t);
                 if KIND != TWO_SCALES {
@@ -315,8 +318,11 @@ pub unsafe fn matmul(matrix: &Matrix<'_>, x: &QuantizedRows<'_>, out: &mut Colum
         match matrix.format() {
             Format::Q8_0 => prefill::<Q8_0, PLAIN>(matrix, x, out),
             Format::Q4_0 => prefill::<Q4_0, PLAIN>(matrix, x, out),
+            Format::Q4_1 => prefill::<Q4_1, MIN>(matrix, x, out),
             Format::Q5_0 => prefill::<Q5_0, PLAIN>(matrix, x, out),
+            Format::Q5_1 => prefill::<Q5_1, MIN>(matrix, x, out),
             Format::Q4K => prefill::<Q4K, SCALE_AND_MIN>(matrix, x, out),
+            Format::Q5K => prefill::<Q5K, SCALE_AND_MIN>(matrix, x, out),
             Format::Q6K => prefill::<Q6K, TWO_SCALES>(matrix, x, out),
             Format::Iq4Nl => prefill::<Iq4Nl, PLAIN>(matrix, x, out),
             Format::Iq4Xs => prefill::<Iq4Xs, SCALE>(matrix, x, out),

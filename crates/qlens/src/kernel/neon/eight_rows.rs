@@ -9,7 +9,7 @@ use crate::{
     kernel::{
         activations::{QuantizedTile, TILE},
         octet::Octet,
-        panel::{self, PLAIN, Panel, SCALE_AND_MIN, STEPS, TWO_SCALES},
+        panel::{self, MIN, PLAIN, Panel, SCALE_AND_MIN, STEPS, TWO_SCALES},
     },
     quant::{
         Format,
@@ -344,7 +344,7 @@ unsafe impl<const SDOT: bool, const SMMLA: bool> Octet for Bytes32<SDOT, SMMLA> 
         unsafe {
             match kind {
                 PLAIN => (2 * pairs, sdot::plain(panel, pairs, x, acc)),
-                SCALE_AND_MIN => (groups, sdot::scale_and_min(panel, groups, x, acc)),
+                SCALE_AND_MIN | MIN => (groups, sdot::scale_and_min(panel, groups, x, acc)),
                 TWO_SCALES => (groups, sdot::two_scales(panel, groups, x, acc)),
                 _ => (0, acc),
             }

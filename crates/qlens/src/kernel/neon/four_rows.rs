@@ -179,6 +179,15 @@ unsafe impl<const SDOT: bool, const SMMLA: bool> Simd for Bytes32<SDOT, SMMLA> {
         }
     }
     #[inline(always)]
+    unsafe fn unsigned_nibbles(p: *const u8) -> Pair {
+        // SAFETY: 16 bytes at `p` are the caller's promise.
+        unsafe {
+            let pair = vld1q_u8(p);
+            let (low, high) = (vandq_u8(pair, vdupq_n_u8(0x0F)), vshrq_n_u8::<4>(pair));
+            [vreinterpretq_s8_u8(low), vreinterpretq_s8_u8(high)]
+        }
+    }
+    #[inline(always)]
     unsafe fn five_bits(p: [*const u8; ROWS], high: int32x4_t) -> [Pair; ROWS] {
         // SAFETY: 16 bytes at each of `p` are the caller's promise.
         unsafe {
@@ -305,6 +314,11 @@ unsafe impl<const SDOT: bool, const SMMLA: bool> Simd for Bytes32<SDOT, SMMLA> {
     unsafe fn and_i4(v: int32x4_t, mask: i32) -> int32x4_t {
         // SAFETY: as above.
         unsafe { vandq_s32(v, vdupq_n_s32(mask)) }
+    }
+    #[inline(always)]
+    unsafe fn not_i4(v: int32x4_t) -> int32x4_t {
+        // SAFETY: as above.
+        unsafe { vmvnq_s32(v) }
     }
     #[inline(always)]
     unsafe fn or_i4(a: int32x4_t, b: int32x4_t) -> int32x4_t {

@@ -71,15 +71,30 @@ pub struct Q4_0;
 impl Block for Q4_0 {
     const FORMAT: Format = Format::Q4_0;
 }
+/// [`Format::Q4_1`].
+pub struct Q4_1;
+impl Block for Q4_1 {
+    const FORMAT: Format = Format::Q4_1;
+}
 /// [`Format::Q5_0`].
 pub struct Q5_0;
 impl Block for Q5_0 {
     const FORMAT: Format = Format::Q5_0;
 }
+/// [`Format::Q5_1`].
+pub struct Q5_1;
+impl Block for Q5_1 {
+    const FORMAT: Format = Format::Q5_1;
+}
 /// [`Format::Q4K`].
 pub struct Q4K;
 impl Block for Q4K {
     const FORMAT: Format = Format::Q4K;
+}
+/// [`Format::Q5K`].
+pub struct Q5K;
+impl Block for Q5K {
+    const FORMAT: Format = Format::Q5K;
 }
 /// [`Format::Q6K`].
 pub struct Q6K;
@@ -142,6 +157,8 @@ macro_rules! eight {
         ]
     };
 }
+
+mod minima;
 
 /// Step `s` of those that begin at `p`.
 #[inline(always)]

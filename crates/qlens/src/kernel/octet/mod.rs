@@ -12,12 +12,14 @@ mod decode;
 
 #[cfg(target_arch = "aarch64")]
 pub use blocks::six_bits;
-pub use blocks::{Block, Blocks, Iq4Nl, Iq4Xs, Q3K, Q4_0, Q4K, Q5_0, Q6K, Q8_0, Scales};
+pub use blocks::{
+    Block, Blocks, Iq4Nl, Iq4Xs, Q3K, Q4_0, Q4_1, Q4K, Q5_0, Q5_1, Q5K, Q6K, Q8_0, Scales,
+};
 
 use super::{
     QuantizedRows,
     activations::{QuantizedTile, TILE},
-    panel::{self, PLAIN, Panel, SCALE, SCALE_AND_MIN, STEPS, TWO_SCALES},
+    panel::{self, MIN, PLAIN, Panel, SCALE, SCALE_AND_MIN, STEPS, TWO_SCALES},
     rows::{RowBlocks, Simd},
 };
 use crate::{
@@ -180,8 +182,11 @@ pub unsafe fn matmul<S: Octet + Simd>(
         match matrix.format() {
             Format::Q8_0 => product::<S, Q8_0, PLAIN>(matrix, x, out),
             Format::Q4_0 => product::<S, Q4_0, PLAIN>(matrix, x, out),
+            Format::Q4_1 => product::<S, Q4_1, MIN>(matrix, x, out),
             Format::Q5_0 => product::<S, Q5_0, PLAIN>(matrix, x, out),
+            Format::Q5_1 => product::<S, Q5_1, MIN>(matrix, x, out),
             Format::Q4K => product::<S, Q4K, SCALE_AND_MIN>(matrix, x, out),
+            Format::Q5K => product::<S, Q5K, SCALE_AND_MIN>(matrix, x, out),
             Format::Q6K => product::<S, Q6K, TWO_SCALES>(matrix, x, out),
             Format::Iq4Nl => product::<S, Iq4Nl, PLAIN>(matrix, x, out),
             Format::Iq4Xs => product::<S, Iq4Xs, SCALE>(matrix, x, out),

@@ -82,6 +82,8 @@ macro_rules! four {
     }};
 }
 
+mod minima;
+
 // SAFETY: every offset below is inside the block layout that `quant::unpack` states.
 unsafe impl<S: Simd> RowBlocks<S> for Q8_0 {
     type Head = ();

@@ -41,6 +41,8 @@ pub unsafe trait Simd {
     unsafe fn nibbles(p: *const u8) -> Self::Bytes;
     /// Entries of `table` for the low nibbles of the 16 bytes at `p`, then for their high nibbles.
     unsafe fn look_up_nibbles(table: &[i8; 16], p: *const u8) -> Self::Bytes;
+    /// The low nibbles of the 16 bytes at `p`, then their high nibbles, as they are.
+    unsafe fn unsigned_nibbles(p: *const u8) -> Self::Bytes;
     /// For each row the low nibbles of the 16 bytes at its `p`, then their high nibbles, each less 16 where its
     /// bit of the row's lane of `high` is clear.
     unsafe fn five_bits(p: [*const u8; ROWS], high: Self::I4) -> [Self::Bytes; ROWS];
@@ -76,6 +78,8 @@ pub unsafe trait Simd {
     unsafe fn byte<const K: usize>(v: Self::I4) -> Self::I4;
     /// Each lane and `mask`.
     unsafe fn and_i4(v: Self::I4, mask: i32) -> Self::I4;
+    /// All bits of each lane flipped.
+    unsafe fn not_i4(v: Self::I4) -> Self::I4;
     /// Lane by lane.
     unsafe fn or_i4(a: Self::I4, b: Self::I4) -> Self::I4;
     /// All lanes `x`.
