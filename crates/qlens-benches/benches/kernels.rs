@@ -34,6 +34,12 @@ macro_rules! products {
         #[bench::q5_0(Product::new(Kernel::$kernel, Format::Q5_0, Layout::$layout, $rows))]
         #[bench::q4_k(Product::new(Kernel::$kernel, Format::Q4K, Layout::$layout, $rows))]
         #[bench::q6_k(Product::new(Kernel::$kernel, Format::Q6K, Layout::$layout, $rows))]
+        #[bench::q4_1(Product::new(Kernel::$kernel, Format::Q4_1, Layout::$layout, $rows))]
+        #[bench::q5_1(Product::new(Kernel::$kernel, Format::Q5_1, Layout::$layout, $rows))]
+        #[bench::q5_k(Product::new(Kernel::$kernel, Format::Q5K, Layout::$layout, $rows))]
+        #[bench::iq4_nl(Product::new(Kernel::$kernel, Format::Iq4Nl, Layout::$layout, $rows))]
+        #[bench::iq4_xs(Product::new(Kernel::$kernel, Format::Iq4Xs, Layout::$layout, $rows))]
+        #[bench::q3_k(Product::new(Kernel::$kernel, Format::Q3K, Layout::$layout, $rows))]
         fn $name(product: Box<Product>) -> Box<Product> {
             done(product)
         }

@@ -41,10 +41,15 @@ fn tame_scales(format: Format, data: &mut [u8]) {
 /// Makes what `change` says of the upper byte of each block scale.
 fn change_scales(format: Format, data: &mut [u8], change: impl Fn(u8) -> u8) {
     let scales: &[usize] = match format {
-        Format::Q8_0 | Format::Q4_0 | Format::Q5_0 | Format::F16 | Format::Bf16 => &[0],
+        Format::Q8_0
+        | Format::Q4_0
+        | Format::Q5_0
+        | Format::Iq4Nl
+        | Format::Iq4Xs
+        | Format::F16
+        | Format::Bf16 => &[0],
         Format::Q4_1 | Format::Q5_1 | Format::Q4K | Format::Q5K => &[0, 2],
         Format::Q6K => &[208],
-        Format::Iq4Nl | Format::Iq4Xs => &[0],
         Format::Q3K => &[108],
         Format::F32 => &[2],
     };
