@@ -1,6 +1,8 @@
 //! What a server's answer says before its first byte: whether these are bytes of the file, and from
 //! which one on.
 
+use std::fmt;
+
 use ureq::Body;
 use ureq::http::{Response, StatusCode, header};
 
@@ -135,15 +137,24 @@ pub(super) fn fault(url: &str, error: ureq::Error) -> Fault {
         ureq::Error::TooManyRedirects | ureq::Error::RedirectFailed => {
             "the server sends from one address to the next without end".into()
         }
-        ureq::Error::Tls(_) | ureq::Error::Rustls(_) => {
-            format!("its server does not prove to be the one ({error})")
+        ureq::Error::Tls(_) | ureq::Error::Rustls(_) => untrusted(&error),
+        ureq::Error::Io(io) if io.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) => {
+            untrusted(io)
         }
+        ureq::Error::Io(io) => return Fault::Passing(io.to_string()),
         _ => return Fault::Passing(error.to_string()),
     };
     Fault::Lasting(Error::WrongAnswer {
         url: url.to_owned(),
         what,
     })
+}
+
+/// A connection that is not secure does not get so by trying again.
+fn untrusted(error: &dyn fmt::Display) -> String {
+    format!(
+        "its server does not prove to be the one ({error}); SSL_CERT_FILE may name a file of certificates to trust"
+    )
 }
 
 #[cfg(test)]
