@@ -185,7 +185,7 @@ fn talk(agent: &Agent, url: &str, done: u64, to: &SyncSender<Message>) -> Result
     if done > 0 {
         request = request.header(header::RANGE, format!("bytes={done}-"));
     }
-    let response = request.call().map_err(|error| answer::fault(url, error))?;
+    let response = request.call().map_err(|error| answer::fault(url, &error))?;
     let mut heard = to.send(Message::Answer(Answer::of(&response)));
     let mut body = response.into_body().into_reader();
     while heard.is_ok() {

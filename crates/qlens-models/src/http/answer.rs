@@ -128,19 +128,23 @@ fn named(status: u16) -> String {
     }
 }
 
+fn is_of_tls(error: &std::io::Error) -> bool {
+    error
+        .get_ref()
+        .is_some_and(<dyn std::error::Error + Send + Sync>::is::<rustls::Error>)
+}
+
 /// What it means that there was no answer.
-pub(super) fn fault(url: &str, error: ureq::Error) -> Fault {
-    let what = match &error {
+pub(super) fn fault(url: &str, error: &ureq::Error) -> Fault {
+    let what = match error {
         ureq::Error::BadUri(_) | ureq::Error::Http(_) => {
             "it is not an address; set HF_ENDPOINT to one, such as https://huggingface.co, or to nothing".into()
         }
         ureq::Error::TooManyRedirects | ureq::Error::RedirectFailed => {
             "the server sends from one address to the next without end".into()
         }
-        ureq::Error::Tls(_) | ureq::Error::Rustls(_) => untrusted(&error),
-        ureq::Error::Io(io) if io.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) => {
-            untrusted(io)
-        }
+        ureq::Error::Tls(_) | ureq::Error::Rustls(_) => untrusted(error),
+        ureq::Error::Io(io) if is_of_tls(io) => untrusted(io),
         ureq::Error::Io(io) => return Fault::Passing(io.to_string()),
         _ => return Fault::Passing(error.to_string()),
     };
