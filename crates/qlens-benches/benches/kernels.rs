@@ -46,7 +46,8 @@ macro_rules! products {
     )*};
 }
 
-/// A bench each for work that knows no formats.
+/// A bench each for work that knows no formats. In angle brackets, because the attribute gives its own variables
+/// the hygiene of an argument's first token.
 macro_rules! others {
     ($kernel:ident: $($name:ident, $work:ident;)*) => {$(
         #[library_benchmark]
