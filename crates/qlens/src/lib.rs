@@ -38,6 +38,7 @@
 //! | [`pack`] | matrices interleaved where they lie, for a loader that owns the RAM |
 //! | [`plan`], [`session`] | the memory a conversation takes; the conversation |
 //! | [`sampler`] | from logits to a token |
+//! | [`constraint`] | what an answer has to be: one of a list, JSON of a schema |
 //! | [`workers`] | tasks on the cores there are |
 //!
 //! Four rules hold everywhere: nothing is allocated; nothing read from outside can make it panic;
@@ -52,6 +53,7 @@ extern crate std;
 mod arena;
 mod cache;
 pub mod chat;
+pub mod constraint;
 pub mod gguf;
 pub mod kernel;
 pub mod model;

@@ -113,6 +113,19 @@ impl fmt::Display for Error {
 
 impl core::error::Error for Error {}
 
+/// What may come next where not everything may.
+pub trait Mask {
+    /// Whether a token may come.
+    fn allows(&self, token: u32) -> bool;
+
+    /// Makes a NaN of the logit of every token, by id, that may not come.
+    fn apply(&self, logits: &mut [f32]);
+}
+
+/// How many of the most likely tokens a greedy sampler asks [`Mask::allows`] about before it has the mask applied.
+/// Finding the most likely one costs a fraction of a mask.
+const GREEDY_TRIES: usize = 8;
+
 /// Chooses tokens; holds the state of its random numbers.
 #[derive(Debug, Clone)]
 pub struct Sampler {
@@ -176,17 +189,66 @@ impl Sampler {
     /// Unless greedy, each call takes exactly one random number, whatever the logits are.
     /// Returns 0 for an empty row.
     pub fn sample(&mut self, logits: &mut [f32], recent: &[u32], candidates: &mut [u32]) -> u32 {
-        let config = self.config;
-        let window = recent.len().saturating_sub(config.repeat_last_n);
-        penalize(logits, &recent[window..], config.repetition_penalty);
+        self.penalize(logits, recent);
         let best = argmax(logits);
-        if config.temperature == 0.0 {
+        if self.config.temperature == 0.0 {
             return best;
         }
+        self.choose(logits, best, candidates)
+    }
+
+    /// Chooses a token among those that `mask` allows: what [`sample`](Self::sample) chooses of the same logits
+    /// when those of all other tokens are NaN from the start, so that top-k, top-p and min-p mean the tokens that
+    /// are allowed. Where all of these are NaN, too, it is the first one; `None` if none is allowed.
+    pub fn sample_masked(
+        &mut self,
+        logits: &mut [f32],
+        recent: &[u32],
+        candidates: &mut [u32],
+        mask: &dyn Mask,
+    ) -> Option<u32> {
+        self.penalize(logits, recent);
+        let token = if self.config.temperature == 0.0 {
+            greedy(logits, mask)
+        } else {
+            mask.apply(logits);
+            let best = argmax(logits);
+            self.choose(logits, best, candidates)
+        };
+        // Of nothing but NaN the choice is token 0.
+        if mask.allows(token) {
+            return Some(token);
+        }
+        (0..logits.len() as u32).find(|&token| mask.allows(token))
+    }
+
+    fn penalize(&self, logits: &mut [f32], recent: &[u32]) {
+        let window = recent.len().saturating_sub(self.config.repeat_last_n);
+        penalize(logits, &recent[window..], self.config.repetition_penalty);
+    }
+
+    /// Steps 2 to 5.
+    fn choose(&mut self, logits: &mut [f32], best: u32, candidates: &mut [u32]) -> u32 {
+        let config = self.config;
         let unit = self.random.next_unit();
         let left = shortlist(&config, logits, best, candidates);
         draw(logits, best, &candidates[..left], config.temperature, unit)
     }
+}
+
+/// The most likely token that may come. The model mostly knows what may, so that few have to be asked about.
+fn greedy(logits: &mut [f32], mask: &dyn Mask) -> u32 {
+    for _ in 0..GREEDY_TRIES {
+        let best = argmax(logits);
+        if mask.allows(best) {
+            return best;
+        }
+        if let Some(logit) = logits.get_mut(best as usize) {
+            *logit = f32::NAN;
+        }
+    }
+    mask.apply(logits);
+    argmax(logits)
 }
 
 /// Words of the bitmap in [`penalize`]; with 2 KiB of stack it takes 16,384 ids at a time.

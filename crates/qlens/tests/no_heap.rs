@@ -9,6 +9,7 @@ use std::{
 
 use qlens::{
     chat::Chat,
+    constraint::{Constraint, Matcher, TokenClasses},
     model::Model,
     plan::{Limits, Plan},
     sampler::{Sampler, SamplerConfig},
@@ -50,6 +51,34 @@ fn answer(session: &mut Session<'_, '_, '_>, sampler: &mut Sampler) -> usize {
     tokens
 }
 
+/// Compiles a constraint, refuses another and answers under the first; whether it all went well.
+fn constrained_answer(
+    session: &mut Session<'_, '_, '_>,
+    sampler: &mut Sampler,
+    classes: &mut [u16],
+    words: &mut [u32],
+) -> bool {
+    let (first, second) = words.split_at_mut(words.len() / 2);
+    let refused = Constraint::schema(r##"{"type":"array","items":{"$ref":"#"}}"##, second).is_err()
+        && Constraint::choices(&["yes", ""], second).is_err();
+    let schema =
+        r#"{"type":"object","properties":{"caf\u00e9":{"enum":["yes","no"]}},"required":["café"]}"#;
+    let (Ok(schema), Ok(tokens)) = (
+        Constraint::schema(schema, first),
+        TokenClasses::new(session.tokenizer(), classes),
+    ) else {
+        return false;
+    };
+    let mut matcher = Matcher::new(&schema, &tokens);
+    session.clear();
+    let fed = session.feed_tokens(&[1, 2, 3]).is_ok();
+    let mut chars = 0;
+    while let Ok(Some(piece)) = session.next_constrained(&mut matcher, sampler, &mut ()) {
+        chars += piece.text.chars().count();
+    }
+    refused && fed && matcher.is_over() && (13..=15).contains(&chars)
+}
+
 #[test]
 fn nothing_is_allocated_after_session_new() {
     // The allocator notices what it is there for.
@@ -81,6 +110,7 @@ fn nothing_is_allocated_after_session_new() {
     let mut sampler = Sampler::new(config).unwrap();
     let mut embedding = vec![0.0; model.config().n_embd];
     let mut session = Session::new(&model, &plan, &mut arena, &Inline).unwrap();
+    let (mut classes, mut words) = (vec![0; model.config().n_vocab], vec![0; 300]);
 
     FORBIDDEN.set(true);
     session.set_max_tokens(Some(20));
@@ -98,6 +128,10 @@ fn nothing_is_allocated_after_session_new() {
     let mut visited = 0;
     let logits = session.logits(&mut (), &mut |_, _| visited += 1).is_ok();
     let embedded = session.embed(&mut (), &mut embedding).is_ok();
+    session.set_max_tokens(Some(60));
+    let constrained = [&mut Sampler::greedy(), &mut sampler]
+        .into_iter()
+        .all(|sampler| constrained_answer(&mut session, sampler, &mut classes, &mut words));
     session.clear();
     let refed = session.feed_tokens(&[4, 5, 6]).is_ok();
     let mut cancel = |_: Progress| Some(Interrupt::Cancelled);
@@ -112,6 +146,7 @@ fn nothing_is_allocated_after_session_new() {
             && logits
             && visited == 3
             && embedded
+            && constrained
             && refed
             && cancelled
     );

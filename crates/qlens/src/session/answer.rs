@@ -1,7 +1,7 @@
 //! Reading what is new of the context, and writing what follows it.
 
 use super::{Error, Interrupt, Phase, Progress, Session, Watch, draft};
-use crate::{cache::Mark, sampler::Sampler};
+use crate::{cache::Mark, constraint::Matcher, sampler::Sampler};
 
 /// Why an answer ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -229,6 +229,33 @@ impl Session<'_, '_, '_> {
         sampler: &mut Sampler,
         watch: &mut dyn Watch,
     ) -> Result<Option<Piece<'_>>, Error> {
+        self.next_piece(None, sampler, watch)
+    }
+
+    /// The next piece of an answer that a constraint allows, or `None` when it has ended: the model's turn ends
+    /// where nothing can follow, without another pass. Every piece of the answer comes by the same `matcher`, of
+    /// this model's tokens.
+    ///
+    /// # Errors
+    /// The context is empty; or [`Error::NoToken`], for which a vocabulary has to lack a byte.
+    pub fn next_constrained(
+        &mut self,
+        matcher: &mut Matcher<'_>,
+        sampler: &mut Sampler,
+        watch: &mut dyn Watch,
+    ) -> Result<Option<Piece<'_>>, Error> {
+        self.next_piece(Some(matcher), sampler, watch)
+    }
+
+    fn next_piece(
+        &mut self,
+        matcher: Option<&mut Matcher<'_>>,
+        sampler: &mut Sampler,
+        watch: &mut dyn Watch,
+    ) -> Result<Option<Piece<'_>>, Error> {
+        if self.stop.is_none() && matcher.as_ref().is_some_and(|matcher| matcher.is_over()) {
+            self.stop = Some(Stop::EndOfTurn);
+        }
         if self.stop.is_none()
             && self
                 .max_tokens
@@ -244,9 +271,15 @@ impl Session<'_, '_, '_> {
             self.evaluate(watch, None)?;
         }
         if self.stop.is_none() {
-            let token = sampler.sample(self.logits, &self.tokens[..self.len], self.candidates);
-            // The logits were the sampler's to change.
+            let (logits, recent) = (&mut *self.logits, &self.tokens[..self.len]);
+            // The logits are the sampler's to change.
             self.ready = false;
+            let token = match matcher {
+                None => sampler.sample(logits, recent, self.candidates),
+                Some(matcher) => matcher
+                    .choose(sampler, logits, recent, self.candidates)
+                    .ok_or(Error::NoToken)?,
+            };
             if !self.tokenizer.is_end_of_turn(token) {
                 if self.tokens[self.len] != token {
                     // What was drafted here, and all that followed it, did not come.

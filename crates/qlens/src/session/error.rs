@@ -56,6 +56,8 @@ pub enum Error {
         /// Entries of the vocabulary.
         n_vocab: usize,
     },
+    /// No token of the vocabulary continues an answer as its constraint wants it.
+    NoToken,
 }
 
 impl fmt::Display for Error {
@@ -97,6 +99,10 @@ impl fmt::Display for Error {
                     n_vocab.saturating_sub(1)
                 )
             }
+            Self::NoToken => f.write_str(
+                "no token of the model's vocabulary can follow under the constraint: \
+                 the vocabulary lacks a byte",
+            ),
         }
     }
 }

@@ -50,6 +50,33 @@ pub(super) fn byte_of(c: char) -> Option<u8> {
     BYTES.get(c as usize).copied().flatten()
 }
 
+/// The bytes that a text spells which was found to be spelled in the alphabet. Unlike a walk over its `char`s it
+/// need not be known to be UTF-8 again; of any other text come some bytes or none.
+#[derive(Debug, Clone)]
+pub(super) struct Spelled<'m>(core::slice::Iter<'m, u8>);
+
+impl<'m> Spelled<'m> {
+    pub(super) fn new(text: &'m [u8]) -> Self {
+        Self(text.iter())
+    }
+}
+
+impl Iterator for Spelled<'_> {
+    type Item = u8;
+
+    #[inline]
+    fn next(&mut self) -> Option<u8> {
+        let first = *self.0.next()?;
+        // The alphabet's characters take one byte or two.
+        let code = if first < 0x80 {
+            usize::from(first)
+        } else {
+            usize::from(first & 0x1f) << 6 | usize::from(*self.0.next()? & 0x3f)
+        };
+        *BYTES.get(code)?
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -58,6 +85,9 @@ mod tests {
     fn bytes_and_characters_are_each_others() {
         for byte in 0..=u8::MAX {
             assert_eq!(byte_of(char_of(byte)), Some(byte));
+            let mut buffer = [0; 4];
+            let text = char_of(byte).encode_utf8(&mut buffer);
+            assert!(Spelled::new(text.as_bytes()).eq([byte]));
         }
         assert_eq!(
             ('\0'..=char::MAX).filter(|&c| byte_of(c).is_some()).count(),

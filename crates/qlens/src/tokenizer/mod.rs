@@ -41,6 +41,7 @@ pub use vocabulary::Kind;
 
 use crate::gguf::Gguf;
 use bpe::{Bytes, Symbols};
+use byte_level::Spelled;
 use index::Index;
 use nfc::Source;
 use pretokenize::{Chars, PreTokenizer};
@@ -254,6 +255,14 @@ impl<'m, 'a> Tokenizer<'m, 'a> {
         } else {
             TokenBytes::Literal(text.bytes())
         })
+    }
+
+    /// The bytes of an ordinary token of which [`token_bytes`](Self::token_bytes) gave the same before: without
+    /// another look at whether its text is a good one, which takes longer than reading it.
+    #[inline]
+    pub(crate) fn spelled_bytes(&self, id: u32) -> impl Iterator<Item = u8> + use<'m> {
+        let token = self.index.token(&self.vocabulary, id);
+        Spelled::new(token.map_or(&[], |(text, _)| text))
     }
 
     /// What a token is; `None` if there is no such token.
