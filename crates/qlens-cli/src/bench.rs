@@ -137,7 +137,7 @@ pub fn run(args: &BenchArgs) -> Result<(), Failure> {
         )));
     }
     let (bytes_per_token, n_vocab) = (model.bytes_per_token(), model.config().n_vocab);
-    let mut runtime = Runtime::new(&file, model, &args.runtime, context)?;
+    let mut runtime = Runtime::new(&file, &model, &args.runtime, context)?;
     let (session, settings) = runtime.session()?;
     let mut bench = Bench {
         session,

@@ -45,7 +45,7 @@ pub fn run(args: &EmbedArgs) -> Result<(), Failure> {
     let file = ModelFile::open(&args.model)?;
     let model = file.model()?;
     let (context, n_embd) = (usual_context(args.ctx, &model), model.config().n_embd);
-    let mut runtime = Runtime::new(&file, model, &args.runtime, context)?;
+    let mut runtime = Runtime::new(&file, &model, &args.runtime, context)?;
     let (session, _) = runtime.session()?;
     let mut embedder = Embedder {
         session,

@@ -4,11 +4,13 @@ use std::time::{Duration, Instant};
 
 use clap::ArgGroup;
 use qlens::chat::Chat;
+use qlens::constraint::{Matcher, TokenClasses};
 use qlens::sampler::Sampler;
 use qlens::session::{Session, Stop};
 use qlens::tokenizer::Special;
 use serde::Serialize;
 
+use crate::constrain::ConstraintArgs;
 use crate::failure::Failure;
 use crate::interrupt;
 use crate::model_file::ModelArg;
@@ -49,6 +51,8 @@ pub struct GenerateArgs {
     /// Tokens of prompt and answer together [default: 2048, or what the model was trained for if that is less]
     #[arg(long, value_name = "N", value_parser = token_count())]
     ctx: Option<u32>,
+    #[command(flatten)]
+    constraint: ConstraintArgs,
     #[command(flatten)]
     sampling: SamplingArgs,
     #[command(flatten)]
@@ -107,10 +111,12 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// Generates what follows the session's context and hands over each piece of text as it comes.
+    /// Generates what follows the session's context and `matcher` allows, and hands over each piece of text as it
+    /// comes.
     pub fn generate(
         session: &mut Session<'_, '_, '_>,
         sampler: &mut Sampler,
+        mut matcher: Option<Matcher<'_>>,
         show: &mut dyn FnMut(&str) -> Result<(), Failure>,
     ) -> Result<Self, Failure> {
         let mut supervisor = Supervisor::new();
@@ -130,10 +136,14 @@ impl Answer {
             decode_passes: 0,
         };
         let start = Instant::now();
-        while let Some(piece) = session
-            .next(sampler, &mut supervisor)
-            .map_err(Failure::new)?
-        {
+        loop {
+            let piece = match &mut matcher {
+                Some(matcher) => session.next_constrained(matcher, sampler, &mut supervisor),
+                None => session.next(sampler, &mut supervisor),
+            };
+            let Some(piece) = piece.map_err(Failure::new)? else {
+                break;
+            };
             answer.tokens.extend(piece.token);
             answer.text += piece.text;
             if !piece.text.is_empty() {
@@ -142,8 +152,9 @@ impl Answer {
         }
         answer.decode = start.elapsed();
         answer.stop = session.stop_reason().unwrap_or(Stop::Cancelled);
-        // Only the end of a turn was a token beyond the answer's.
-        let chosen = answer.tokens.len() + usize::from(answer.stop == Stop::EndOfTurn);
+        // Only the end of a turn was a token beyond the answer's, unless nothing else could follow.
+        let ended = answer.stop == Stop::EndOfTurn && !matcher.is_some_and(|it| it.is_over());
+        let chosen = answer.tokens.len() + usize::from(ended);
         answer.decoded = chosen.saturating_sub(1);
         answer.decode_passes = session.stats().decode_passes;
         Ok(answer)
@@ -180,19 +191,28 @@ impl Answer {
 pub fn run(args: &GenerateArgs, start: Instant) -> Result<(), Failure> {
     interrupt::listen();
     let mut sampler = args.sampling.sampler()?;
+    let mut memory = Vec::new();
+    let constraint = args.constraint.compile(&mut memory)?;
     let file = args.model.open()?;
     let model = file.model()?;
     let context = usual_context(args.ctx, &model);
-    let mut runtime = Runtime::new(&file, model, &args.runtime, context)?;
+    let mut runtime = Runtime::new(&file, &model, &args.runtime, context)?;
     let (mut session, settings) = runtime.session()?;
     session.set_max_tokens(Some(args.max_tokens));
     session.set_draft(args.drafts.draft);
+    let (mut memory, tokens);
+    let mut matcher = None;
+    if let Some(constraint) = &constraint {
+        memory = vec![0; session.tokenizer().n_vocab()];
+        tokens = TokenClasses::new(session.tokenizer(), &mut memory).map_err(Failure::new)?;
+        matcher = Some(Matcher::new(constraint, &tokens));
+    }
     let load = start.elapsed();
 
     feed(&mut session, args)?;
     let prompt_tokens = session.tokens().to_vec();
     let mut output = Output::stdout();
-    let answer = Answer::generate(&mut session, &mut sampler, &mut |text| {
+    let answer = Answer::generate(&mut session, &mut sampler, matcher, &mut |text| {
         if args.json {
             Ok(())
         } else {

@@ -44,7 +44,7 @@ pub fn run(args: &LogitsArgs) -> Result<(), Failure> {
         |tokens| tokens as usize,
     );
     let mut destination = Destination::open(&args.out, &file)?;
-    let mut runtime = Runtime::new(&file, model, &args.runtime, context)?;
+    let mut runtime = Runtime::new(&file, &model, &args.runtime, context)?;
     let (mut session, _) = runtime.session()?;
     session
         .feed_tokens(&args.tokens)

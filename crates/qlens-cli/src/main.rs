@@ -7,6 +7,7 @@
 mod bench;
 mod boards;
 mod chat;
+mod constrain;
 mod destination;
 mod embed;
 mod failure;

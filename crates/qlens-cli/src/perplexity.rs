@@ -118,7 +118,7 @@ pub fn run(args: &PerplexityArgs) -> Result<(), Failure> {
     let model = file.model()?;
     let usual = CONTEXT.min(model.config().n_ctx_train);
     let context = args.ctx.map_or(usual, |tokens| tokens as usize);
-    let mut runtime = Runtime::new(&file, model, &args.runtime, context)?;
+    let mut runtime = Runtime::new(&file, &model, &args.runtime, context)?;
     let (mut session, settings) = runtime.session()?;
 
     let mut tokens = encode(session.tokenizer(), &text)?;

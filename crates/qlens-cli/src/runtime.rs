@@ -111,7 +111,7 @@ impl<'m> Runtime<'m> {
     /// Prepares sessions of `context` tokens.
     pub fn new(
         file: &'m ModelFile,
-        model: Model<'m>,
+        model: &Model<'m>,
         args: &RuntimeArgs,
         context: usize,
     ) -> Result<Self, Failure> {
@@ -133,7 +133,7 @@ impl<'m> Runtime<'m> {
         let batch_count = args.threads_batch.map_or(count, |threads| threads as usize);
         Ok(Self {
             file,
-            model,
+            model: *model,
             plan,
             arena,
             workers: Threads::new(count),

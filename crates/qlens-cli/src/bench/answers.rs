@@ -89,7 +89,7 @@ pub fn measure(
         session
             .feed(&Chat::new().user(prompt.text.trim()))
             .map_err(|error| refuse_prompt(&error))?;
-        let answer = Answer::generate(session, &mut Sampler::greedy(), &mut |_| Ok(()))?;
+        let answer = Answer::generate(session, &mut Sampler::greedy(), None, &mut |_| Ok(()))?;
         go_on()?;
         measured.push(Measurement {
             name: prompt.name.clone(),

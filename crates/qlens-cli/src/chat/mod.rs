@@ -49,7 +49,7 @@ pub fn run(args: &ChatArgs) -> Result<(), Failure> {
     let file = args.model.open()?;
     let model = file.model()?;
     let context = usual_context(args.ctx, &model);
-    let mut runtime = Runtime::new(&file, model, &args.runtime, context)?;
+    let mut runtime = Runtime::new(&file, &model, &args.runtime, context)?;
     let (mut session, _) = runtime.session()?;
     session.set_max_tokens(args.max_tokens);
     session.set_draft(args.drafts.draft);
@@ -115,7 +115,9 @@ impl Talk<'_, '_> {
             return Ok(false);
         }
         let (session, output) = (&mut self.session, &mut self.output);
-        let answer = Answer::generate(session, &mut self.sampler, &mut |text| output.stream(text))?;
+        let answer = Answer::generate(session, &mut self.sampler, None, &mut |text| {
+            output.stream(text)
+        })?;
         self.output.stream("\n")?;
         let cut = match answer.stop {
             Stop::Cancelled => Some("cancelled"),

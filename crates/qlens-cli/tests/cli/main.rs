@@ -4,6 +4,7 @@ mod bad_input;
 mod bench;
 mod chat;
 mod command_line;
+mod constrain;
 mod embed;
 mod generate;
 mod inspect;

@@ -226,14 +226,11 @@ fn a_session_takes_what_was_planned_to_the_byte() {
                 Session::new(&model, &planned, &mut arena, &workers).unwrap();
 
                 // And it fits a board if model and arena do.
-                let room = match report["budget_bytes"].as_u64() {
-                    Some(budget) => budget,
-                    None => {
-                        let regions = report["regions"].as_array().unwrap();
-                        let model = regions.iter().find(|region| region["usage"] == "model");
-                        model.unwrap()["bytes"].as_u64().unwrap()
-                    }
-                };
+                let room = report["budget_bytes"].as_u64().unwrap_or_else(|| {
+                    let regions = report["regions"].as_array().unwrap();
+                    let model = regions.iter().find(|region| region["usage"] == "model");
+                    model.unwrap()["bytes"].as_u64().unwrap()
+                });
                 let pages = report["model_bytes"]
                     .as_u64()
                     .unwrap()
