@@ -19,12 +19,26 @@ use crate::workspace;
 
 /// The golden file with the tokens whose logits are compared.
 const GOLDEN: &str = "crates/qlens/tests/data/fixtures.json";
-const FIXTURES: [&str; 4] = ["qwen2-f16", "qwen2-q8_0", "qwen2-q4_0", "qwen2-q4_k_m"];
-/// Which kernels the firmware must find on a processor.
-const PROCESSORS: [(&str, &[&str]); 3] = [
-    ("cortex-a72", &["scalar", "neon"]),
-    ("cortex-a76", &["scalar", "neon", "dotprod"]),
-    ("max", &["scalar", "neon", "dotprod", "i8mm"]),
+/// A processor, and which kernels the firmware must find on it.
+type Processor = (&'static str, &'static [&'static str]);
+const CORTEX_A72: Processor = ("cortex-a72", &["scalar", "neon"]);
+const CORTEX_A76: Processor = ("cortex-a76", &["scalar", "neon", "dotprod"]);
+const MAX: Processor = ("max", &["scalar", "neon", "dotprod", "i8mm"]);
+const EVERY: &[Processor] = &[CORTEX_A72, CORTEX_A76, MAX];
+/// For what only the time of a run keeps from every one.
+const ONE: &[Processor] = &[CORTEX_A76];
+
+/// Models, and the processors that they run on.
+const FIXTURES: [(&str, &[Processor]); 9] = [
+    ("qwen2-f16", ONE),
+    ("qwen2-q8_0", EVERY),
+    ("qwen2-q4_0", EVERY),
+    ("qwen2-q4_k_m", EVERY),
+    ("qwen3-q5_1", ONE),
+    ("qwen3-q3_k_m", ONE),
+    ("qwen3-iq4_xs", ONE),
+    ("qwen35-f16", ONE),
+    ("qwen35-q4_k_m", EVERY),
 ];
 const BATCHES: [u32; 3] = [1, 7, 64];
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -33,14 +47,14 @@ pub fn run(_: bool) -> Result<Counts> {
     let bench = Bench::prepare()?;
     let golden: Value = serde_json::from_slice(&fs::read(workspace::root().join(GOLDEN))?)?;
     let mut checks = Checks::default();
-    for name in FIXTURES {
+    for (name, processors) in FIXTURES {
         let model = Bench::fixture(name)?;
         let tokens = tokens(&golden[format!("{name}.gguf")])?;
         let expected = host_bits(&bench, &model, &tokens)?;
-        for (cpu, kernels) in PROCESSORS {
+        for (cpu, kernels) in processors {
             checks.run(&format!("{name} on {cpu}: the host's bits"), || {
                 let machine = Machine {
-                    cpu: Some(cpu),
+                    cpu: Some(*cpu),
                     selftest: true,
                     ..bench.machine(Drive::File(&model))
                 };
