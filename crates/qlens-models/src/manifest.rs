@@ -2,7 +2,6 @@
 //! and which boards it fits, so that none of this is written into a program.
 
 use std::fmt;
-use std::path::Path;
 
 use serde::Deserialize;
 
@@ -149,8 +148,7 @@ impl Manifest {
             return Some("`name` must be letters, digits and `._-`".into());
         }
         // The name becomes a path in the cache: it must not be able to leave it.
-        if !is_plain_name(&self.file) || Path::new(&self.file).extension() != Some("gguf".as_ref())
-        {
+        if !is_plain_name(&self.file) || self.file.strip_suffix(".gguf").is_none() {
             return Some(format!(
                 "`file` {:?} must be a plain file name that ends in .gguf",
                 self.file

@@ -1,7 +1,7 @@
 //! What a server's answer says before its first byte: whether these are bytes of the file, and from
 //! which one on.
 
-use std::fmt;
+use std::{fmt, io};
 
 use ureq::Body;
 use ureq::http::{Response, StatusCode, header};
@@ -128,12 +128,6 @@ fn named(status: u16) -> String {
     }
 }
 
-fn is_of_tls(error: &std::io::Error) -> bool {
-    error
-        .get_ref()
-        .is_some_and(<dyn std::error::Error + Send + Sync>::is::<rustls::Error>)
-}
-
 /// What it means that there was no answer.
 pub(super) fn fault(url: &str, error: &ureq::Error) -> Fault {
     let what = match error {
@@ -144,7 +138,7 @@ pub(super) fn fault(url: &str, error: &ureq::Error) -> Fault {
             "the server sends from one address to the next without end".into()
         }
         ureq::Error::Tls(_) | ureq::Error::Rustls(_) => untrusted(error),
-        ureq::Error::Io(io) if is_of_tls(io) => untrusted(io),
+        ureq::Error::Io(io) if is_tls(io) => untrusted(io),
         ureq::Error::Io(io) => return Fault::Passing(io.to_string()),
         _ => return Fault::Passing(error.to_string()),
     };
@@ -152,6 +146,14 @@ pub(super) fn fault(url: &str, error: &ureq::Error) -> Fault {
         url: url.to_owned(),
         what,
     })
+}
+
+/// Whether it is the connection's security that failed, not the connection.
+fn is_tls(error: &io::Error) -> bool {
+    let inner = error.get_ref();
+    inner
+        .and_then(|inner| inner.downcast_ref::<rustls::Error>())
+        .is_some()
 }
 
 /// A connection that is not secure does not get so by trying again.
