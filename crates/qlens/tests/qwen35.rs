@@ -155,6 +155,27 @@ fn drafts_change_nothing_and_some_come_true() {
 }
 
 #[test]
+fn an_embedding_after_a_wrong_draft_is_that_of_the_context_alone() {
+    let bytes = Aligned::read(MODEL);
+    let text: Vec<u32> = (0..24).map(|i| 60 + i % 3).collect();
+    with_session(&bytes, small_batches(), &Inline, |mut s| {
+        let n_embd = Model::parse(&bytes).unwrap().config().n_embd;
+        s.feed_tokens(&text).unwrap();
+        s.set_max_tokens(Some(3));
+        let mut sampler = Sampler::greedy();
+        while s.next(&mut sampler, &mut ()).unwrap().is_some() {}
+        let tokens = s.tokens().to_vec();
+        let (mut found, mut expected) = (vec![0.0; n_embd], vec![0.0; n_embd]);
+        s.embed(&mut (), &mut found).unwrap();
+        with_session(&bytes, small_batches(), &Inline, |mut fresh| {
+            fresh.feed_tokens(&tokens).unwrap();
+            fresh.embed(&mut (), &mut expected).unwrap();
+        });
+        assert_eq!(found, expected);
+    });
+}
+
+#[test]
 fn a_token_that_was_begun_is_read_to_its_end() {
     let bytes = Aligned::read(MODEL);
     with_session(&bytes, small_batches(), &Inline, |mut s| {

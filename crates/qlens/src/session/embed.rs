@@ -24,6 +24,7 @@ impl Session<'_, '_, '_> {
         if self.len == 0 {
             return Err(Error::EmptyPrompt);
         }
+        self.evaluated = self.cache.recurrent.rewind(self.evaluated);
         while self.evaluated < self.len {
             let tokens = self.batch.min(self.len - self.evaluated);
             if !self.pass(watch, tokens)? {
