@@ -4,8 +4,8 @@ use super::{Error, Session, Watch};
 
 impl Session<'_, '_, '_> {
     /// Reads what is new of the context and writes its embedding into `out`, `[n_embd]`: the state of the last
-    /// token after the output norm, scaled to length 1. So that two embeddings' inner product is the cosine
-    /// between them.
+    /// token after the output norm, scaled to length 1, so that the inner product of two embeddings is the
+    /// cosine between them.
     ///
     /// This is what Qwen3-Embedding was trained for ("last-token pooling"), and its texts end with the token
     /// that [`Tokenizer::added_eos`](crate::tokenizer::Tokenizer::added_eos) gives. Other models have a last

@@ -308,9 +308,10 @@ mod tests {
 
     #[test]
     fn every_character_is_cut_as_the_expressions_cut_it() {
-        for c in '\0'..=char::MAX {
+        // Behind these there are characters for private use, and none.
+        for c in ('\0'..='\u{323ff}').chain('\u{e0000}'..='\u{e01ff}') {
             // Its neighbours tell letters, marks, numbers, white space and the rest apart.
-            let text: String = std::format!("a{c}!{c}1 {c} \n{c}{c}a").nfc().collect();
+            let text: String = std::format!("a{c}!{c} {c}1").nfc().collect();
             for (pre, engine) in engines() {
                 let expected = engine.find_iter(&text).map(|found| found.unwrap().as_str());
                 assert!(expected.eq(cut(*pre, &text)), "{pre:?} {text:?}");
