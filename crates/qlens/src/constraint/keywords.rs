@@ -147,6 +147,8 @@ impl Type {
 pub(super) struct Keywords<'s> {
     /// Where the schema is.
     pub(super) at: usize,
+    /// The types that it states.
+    types: [Option<Type>; Type::NAMES.len()],
     /// By keyword: where it is, and its value.
     found: [Option<(usize, Value<'s>)>; KEYWORDS.len()],
 }
@@ -160,6 +162,7 @@ impl<'s> Keywords<'s> {
         }
         let mut this = Self {
             at,
+            types: [None; Type::NAMES.len()],
             found: [None; KEYWORDS.len()],
         };
         for (key, at, value) in schema.members() {
@@ -178,6 +181,7 @@ impl<'s> Keywords<'s> {
                 return Err(Error::Twice { at, found: name() });
             }
         }
+        this.read_types()?;
         this.check_company()?;
         Ok(this)
     }
@@ -214,15 +218,9 @@ impl<'s> Keywords<'s> {
                 let expected = "a string, a number, true, false or null";
                 return Err(Error::Value { at, expected });
             }
-            if self.get(K::Type).is_some() {
-                let mut fits = false;
-                self.types(&mut |of| {
-                    fits |= of.is_of(value);
-                    Ok(())
-                })?;
-                if !fits {
-                    return Err(Error::EnumType { at });
-                }
+            let fits = |of: Type| of.is_of(value);
+            if self.get(K::Type).is_some() && !self.types().any(fits) {
+                return Err(Error::EnumType { at });
             }
             each(value)
         };
@@ -238,17 +236,31 @@ impl<'s> Keywords<'s> {
         Ok(true)
     }
 
-    /// The schema's types, if it states any.
-    pub(super) fn types(&self, each: &mut Each<'_, Type>) -> Result<(), Error> {
+    /// The types that the schema states.
+    pub(super) fn types(&self) -> impl Iterator<Item = Type> + use<'s> {
+        self.types.into_iter().flatten()
+    }
+
+    fn read_types(&mut self) -> Result<(), Error> {
         let Some(value) = self.get(K::Type) else {
             return Ok(());
         };
+        let mut add = |value: Value<'_>| {
+            let of = Type::read(value)?;
+            if self.types[of as usize].replace(of).is_some() {
+                return Err(Error::Twice {
+                    at: value.at,
+                    found: Name::new(Type::NAMES[of as usize].0.chars()),
+                });
+            }
+            Ok(())
+        };
         if value.kind() != Kind::Array {
-            return each(Type::read(value)?);
+            return add(value);
         }
         Self::list(value, "the name of a type or an array of them")?
             .elements()
-            .try_for_each(|value| each(Type::read(value)?))
+            .try_for_each(add)
     }
 
     /// The value, which is an array of at least one element.
@@ -274,14 +286,13 @@ impl<'s> Keywords<'s> {
             (allowed[only as usize], allowed[K::Type as usize]) = (true, true);
         } else if has(K::Type) {
             allowed[K::Type as usize] = true;
-            self.types(&mut |of| {
+            for of in self.types() {
                 let (keywords, names) = of.keywords();
                 supported = names;
                 for &keyword in keywords {
                     allowed[keyword as usize] = true;
                 }
-                Ok(())
-            })?;
+            }
         } else {
             return Err(Error::Anything { at: self.at });
         }

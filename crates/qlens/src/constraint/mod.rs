@@ -23,9 +23,9 @@
 //! # let mut session = Session::new(&model, &plan, &mut arena, &Inline)?;
 //! let mut memory = vec![0; session.tokenizer().n_vocab()]; // statics on bare metal
 //! let tokens = TokenClasses::new(session.tokenizer(), &mut memory)?; // once a model
-//! let intents = ["navigate", "translate", "none of these"];
-//! let mut memory = [0; Constraint::choices_words(&["navigate", "translate", "none of these"])];
-//! let constraint = Constraint::choices(&intents, &mut memory)?; // once a list
+//! const INTENTS: [&str; 3] = ["navigate", "translate", "none of these"];
+//! let mut memory = [0; Constraint::choices_words(&INTENTS)];
+//! let constraint = Constraint::choices(&INTENTS, &mut memory)?; // once a list
 //!
 //! session.feed_text("Which intent is it?", Special::Plain)?;
 //! let mut matcher = Matcher::new(&constraint, &tokens); // once an answer
@@ -33,7 +33,7 @@
 //! while let Some(piece) = session.next_constrained(&mut matcher, &mut Sampler::greedy(), &mut ())? {
 //!     answer += piece.text;
 //! }
-//! assert!(intents.contains(&answer.as_str()));
+//! assert!(INTENTS.contains(&answer.as_str()));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!

@@ -110,7 +110,7 @@ impl Compiler<'_> {
         if lists {
             return Ok(());
         }
-        keywords.types(&mut |of| match of {
+        keywords.types().try_for_each(|of| match of {
             Type::Boolean => {
                 out.literal("true".bytes())?;
                 out.literal("false".bytes())
@@ -130,17 +130,18 @@ impl Compiler<'_> {
         if keywords.scalars(&mut |_| Ok(()))? {
             return Ok(());
         }
-        keywords.types(&mut |of| {
+        for of in keywords.types() {
             let node = match of {
-                Type::Boolean | Type::Null => return Ok(()),
+                Type::Boolean | Type::Null => continue,
                 Type::Object => self.object(keywords, place)?,
                 Type::Array => self.array(keywords, place)?,
                 Type::String => self.string(keywords)?,
                 Type::Integer => self.integer(keywords)?,
                 Type::Number => self.out.number()?,
             };
-            add(nodes, node, keywords.at)
-        })
+            add(nodes, node, keywords.at)?;
+        }
+        Ok(())
     }
 
     /// Makes sure that alternatives differ in their first bytes.

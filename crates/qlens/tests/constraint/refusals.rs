@@ -133,6 +133,10 @@ fn schemas_that_are_wrong() {
             r#"{"type":"null","t\u0079pe":"null"}"#,
             "\"type\" at byte 15 of the schema is there a second time",
         ),
+        (
+            r#"{"type":["null","null"]}"#,
+            "\"null\" at byte 16 of the schema is there a second time",
+        ),
         (r#"{"type":"object"}"#, "needs \"properties\""),
         (r#"{"type":"array"}"#, "needs \"items\""),
         (
