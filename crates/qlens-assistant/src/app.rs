@@ -16,6 +16,7 @@ pub mod selftest;
 use core::fmt;
 
 use embedded_io::Write;
+use qlens::chat::{Event, Parser};
 use qlens::model::Model;
 use qlens::pack;
 use qlens::plan::Plan;
@@ -48,6 +49,9 @@ const POWER_US: u64 = 10_000_000;
 
 /// The part of the context that is kept free for an answer as long as there are old turns to drop.
 const ANSWER_SHARE: usize = 8;
+
+/// Bytes kept of a tool call, which is left out of what is shown.
+const CALL_BYTES: usize = 64;
 
 /// How a conversation with one session ended.
 enum End {
@@ -329,6 +333,8 @@ where
         log::info!("question: {}", self.assistant.question());
         self.ports.report.prompt(session.tokens());
         let mut first_at = None;
+        // What the model thinks is not for the lens.
+        let mut parser = Parser::<CALL_BYTES>::new(session.prompt_is_thinking());
         let stop = loop {
             let piece = match session.next(&mut Sampler::greedy(), &mut Watching(self)) {
                 Ok(Some(piece)) => piece,
@@ -342,13 +348,9 @@ where
             if let Some(token) = piece.token {
                 self.ports.report.token(token);
             }
-            if !piece.text.is_empty() {
-                self.ports.report.text(piece.text);
-                let _ = self.ports.console.write_all(piece.text.as_bytes());
-            }
-            let actions = self.assistant.on_token(piece.text);
-            self.carry_out(actions);
+            parser.push(piece.text, &mut |event| self.show(event));
         };
+        parser.finish(&mut |event| self.show(event));
         let ended_at = self.ports.clock.now_us();
         let first_at = first_at.unwrap_or(ended_at);
         let stats = session.stats();
@@ -366,6 +368,17 @@ where
         if self.assistant.state() == State::Error {
             self.tell_error();
         }
+        self.carry_out(actions);
+    }
+
+    /// Shows what is for the person of an answer. Nobody here can be called.
+    fn show(&mut self, event: Event<'_>) {
+        let Event::Answer(text) = event else {
+            return;
+        };
+        self.ports.report.text(text);
+        let _ = self.ports.console.write_all(text.as_bytes());
+        let actions = self.assistant.on_token(text);
         self.carry_out(actions);
     }
 

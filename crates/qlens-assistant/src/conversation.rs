@@ -224,9 +224,10 @@ impl Conversation {
 
     /// The conversation as the runtime takes it: the system prompt if one was set, then the turns.
     ///
-    /// Every turn but the last has an answer, so the rendered prompt ends where the next answer begins.
+    /// Every turn but the last has an answer, so the rendered prompt ends where the next answer begins. A
+    /// model that may think is asked not to: whoever wears the glasses waits for the first word.
     pub fn chat(&self) -> Chat<'_> {
-        let mut chat = Chat::new();
+        let mut chat = Chat::new().with_thinking(Some(false));
         if let Some(system) = &self.system {
             chat = chat.system(system);
         }

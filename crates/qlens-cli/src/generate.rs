@@ -10,6 +10,8 @@ use qlens::session::{Session, Stop};
 use qlens::tokenizer::Special;
 use serde::Serialize;
 
+use crate::chat::format::{Format, FormatArgs};
+use crate::chat::show::{Parts, Shown};
 use crate::constrain::ConstraintArgs;
 use crate::failure::Failure;
 use crate::interrupt;
@@ -45,7 +47,8 @@ pub struct GenerateArgs {
     max_tokens: usize,
     #[arg(
         long,
-        help = "Print one line of JSON in place of the text: prompt_tokens, tokens, text, stop, stats"
+        help = "Print one line of JSON in place of the text: prompt_tokens, tokens, text, stop, stats; with --chat \
+                also thinking and tool_calls, where there are any"
     )]
     json: bool,
     /// Tokens of prompt and answer together [default: 2048, or what the model was trained for if that is less]
@@ -53,6 +56,8 @@ pub struct GenerateArgs {
     ctx: Option<u32>,
     #[command(flatten)]
     constraint: ConstraintArgs,
+    #[command(flatten)]
+    format: FormatArgs,
     #[command(flatten)]
     sampling: SamplingArgs,
     #[command(flatten)]
@@ -68,6 +73,8 @@ struct Report<'a> {
     /// The stop token left out.
     tokens: &'a [u32],
     text: &'a str,
+    #[serde(flatten)]
+    parts: Option<&'a Parts>,
     stop: &'static str,
     stats: Stats,
 }
@@ -195,6 +202,18 @@ pub fn run(args: &GenerateArgs, start: Instant) -> Result<(), Failure> {
     let constraint = args.constraint.compile(&mut memory)?;
     let file = args.model.open()?;
     let model = file.model()?;
+    let format = match &args.chat {
+        Some(_) if constraint.is_some() => {
+            Some(Format::new(&args.format.without_thinking()?, &file)?)
+        }
+        Some(_) => Some(Format::new(&args.format, &file)?),
+        None if args.format.is_empty() => None,
+        None => {
+            return Err(Failure::usage(
+                "thinking and tools are for conversations: use --chat TEXT",
+            ));
+        }
+    };
     let context = usual_context(args.ctx, &model);
     let mut runtime = Runtime::new(&file, &model, &args.runtime, context)?;
     let (mut session, settings) = runtime.session()?;
@@ -209,21 +228,36 @@ pub fn run(args: &GenerateArgs, start: Instant) -> Result<(), Failure> {
     }
     let load = start.elapsed();
 
-    feed(&mut session, args)?;
+    feed(&mut session, args, format.as_ref())?;
+    if matcher.is_some() && session.prompt_is_thinking() {
+        return Err(file.refuse(
+            "its chat template begins every answer with a thought, which --choices and --schema have no place for",
+        ));
+    }
     let prompt_tokens = session.tokens().to_vec();
     let mut output = Output::stdout();
-    let answer = Answer::generate(&mut session, &mut sampler, matcher, &mut |text| {
-        if args.json {
-            Ok(())
-        } else {
-            output.stream(text)
-        }
-    })?;
+    let visible = (!args.json).then_some(&mut output);
+    let (answer, parts) = if format.is_some() {
+        let mut shown = Shown::new(session.prompt_is_thinking(), visible);
+        let show = &mut |text: &str| shown.push(text);
+        let answer = Answer::generate(&mut session, &mut sampler, matcher, show)?;
+        (answer, Some(shown.finish()?.0))
+    } else {
+        let mut visible = visible;
+        let mut show = |text: &str| match &mut visible {
+            Some(output) => output.stream(text),
+            None => Ok(()),
+        };
+        let answer = Answer::generate(&mut session, &mut sampler, matcher, &mut show)?;
+        show("\n")?;
+        (answer, None)
+    };
     if args.json {
         output.json(&Report {
             prompt_tokens: &prompt_tokens,
             tokens: &answer.tokens,
-            text: &answer.text,
+            text: parts.as_ref().map_or(&answer.text, |parts| &parts.answer),
+            parts: parts.as_ref(),
             stop: answer.stop.name(),
             stats: Stats {
                 settings,
@@ -237,7 +271,6 @@ pub fn run(args: &GenerateArgs, start: Instant) -> Result<(), Failure> {
             },
         })?;
     } else {
-        output.stream("\n")?;
         eprintln!("{}", answer.summary());
     }
     match interrupt::came() {
@@ -247,15 +280,21 @@ pub fn run(args: &GenerateArgs, start: Instant) -> Result<(), Failure> {
 }
 
 /// Puts what was asked into the context.
-fn feed(session: &mut Session<'_, '_, '_>, args: &GenerateArgs) -> Result<(), Failure> {
-    let fed = if let Some(text) = &args.prompt {
-        session.feed_text(text, Special::Parse)
-    } else if let Some(question) = &args.chat {
+fn feed(
+    session: &mut Session<'_, '_, '_>,
+    args: &GenerateArgs,
+    format: Option<&Format<'_>>,
+) -> Result<(), Failure> {
+    if let (Some(question), Some(format)) = (&args.chat, format) {
+        format.set_up(session)?;
         let chat = args
             .system
             .as_deref()
             .map_or_else(Chat::new, |system| Chat::new().system(system));
-        session.feed(&chat.user(question))
+        return Ok(format.feed(session, chat.user(question))?);
+    }
+    let fed = if let Some(text) = &args.prompt {
+        session.feed_text(text, Special::Parse)
     } else {
         session.feed_tokens(&args.tokens)
     };

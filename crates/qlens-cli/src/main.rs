@@ -16,6 +16,7 @@ mod gguf_writer;
 mod inspect;
 mod interrupt;
 mod logits;
+mod memory;
 mod model_file;
 mod models;
 mod output;

@@ -2,10 +2,12 @@
 
 use std::collections::VecDeque;
 
-use qlens::chat::Chat;
+use qlens::chat::{Chat, Role};
 
 /// A question and, unless it is still to come, its answer.
 struct Turn {
+    /// Who asks: a person, or a tool that gives back what it was called for.
+    role: Role,
     question: String,
     answer: Option<String>,
 }
@@ -25,9 +27,10 @@ impl Conversation {
         }
     }
 
-    /// Adds a question.
-    pub fn ask(&mut self, question: String) {
+    /// Adds a question, or what a tool gave back.
+    pub fn ask(&mut self, role: Role, question: String) {
         self.turns.push_back(Turn {
+            role,
             question,
             answer: None,
         });
@@ -45,9 +48,21 @@ impl Conversation {
         self.turns.pop_back();
     }
 
-    /// Removes the oldest question and its answer; false if the last question is all there is.
+    /// Removes the oldest question and its answer, and all that tools gave back for it; false if the last
+    /// question is all there is.
     pub fn forget_oldest(&mut self) -> bool {
-        self.turns.len() > 1 && self.turns.pop_front().is_some()
+        let next = self
+            .turns
+            .iter()
+            .skip(1)
+            .position(|turn| turn.role == Role::User);
+        // What a tool gave back makes no sense without the question before it, unless it is the last.
+        let end = next.map_or_else(
+            || self.turns.len().saturating_sub(1).min(1),
+            |next| next + 1,
+        );
+        self.turns.drain(..end);
+        end > 0
     }
 
     /// Removes all turns.
@@ -62,7 +77,7 @@ impl Conversation {
             .as_deref()
             .map_or_else(Chat::new, |system| Chat::new().system(system));
         self.turns.iter().fold(begun, |chat, turn| {
-            let chat = chat.user(&turn.question);
+            let chat = chat.turn(turn.role, &turn.question);
             match &turn.answer {
                 Some(answer) => chat.assistant(answer),
                 None => chat,
@@ -73,18 +88,16 @@ impl Conversation {
 
 #[cfg(test)]
 mod tests {
-    use qlens::chat::Role;
-
     use super::*;
 
     #[test]
     fn the_oldest_is_forgotten_and_the_system_text_never() {
         let mut conversation = Conversation::new(Some("Be brief.".into()));
         for i in 0..3 {
-            conversation.ask(format!("question {i}"));
+            conversation.ask(Role::User, format!("question {i}"));
             conversation.answer(format!("answer {i}"));
         }
-        conversation.ask("last".into());
+        conversation.ask(Role::User, "last".into());
         assert!(conversation.forget_oldest());
         assert_eq!(
             conversation.chat().turns(),

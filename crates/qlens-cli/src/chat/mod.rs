@@ -1,26 +1,33 @@
 //! `qlens chat`: a conversation at the keyboard, or through a pipe, a line a question.
 
 mod conversation;
+pub mod format;
+mod jinja;
 mod prompt;
+mod python_json;
+pub mod show;
 
 use std::io::IsTerminal as _;
 
+use qlens::chat::Role;
 use qlens::sampler::Sampler;
 use qlens::session::{Error, Session, Stop};
 
 use crate::failure::Failure;
-use crate::generate::{Answer, refuse_prompt};
+use crate::generate::Answer;
 use crate::interrupt;
 use crate::model_file::ModelArg;
 use crate::output::Output;
 use crate::runtime::{DraftArgs, Runtime, RuntimeArgs, token_count, usual_context};
 use crate::sampling::SamplingArgs;
 use conversation::Conversation;
+use format::{Format, FormatArgs, Refusal};
 use prompt::Questions;
+use show::Shown;
 
 /// Talk with a model
 ///
-/// Each line is a question. Ctrl-C cancels an answer, Ctrl-D ends the conversation. When the context is
+/// Each line is a question, or with /tool before it what a tool that was called gave back. Ctrl-C cancels an answer, Ctrl-D ends the conversation. When the context is
 /// full, the oldest questions are forgotten; what --system says never is.
 #[derive(clap::Args, Debug)]
 pub struct ChatArgs {
@@ -36,6 +43,8 @@ pub struct ChatArgs {
     #[arg(long, value_name = "N", value_parser = token_count())]
     ctx: Option<u32>,
     #[command(flatten)]
+    format: FormatArgs,
+    #[command(flatten)]
     sampling: SamplingArgs,
     #[command(flatten)]
     drafts: DraftArgs,
@@ -48,11 +57,13 @@ pub fn run(args: &ChatArgs) -> Result<(), Failure> {
     let sampler = args.sampling.sampler()?;
     let file = args.model.open()?;
     let model = file.model()?;
+    let format = Format::new(&args.format, &file)?;
     let context = usual_context(args.ctx, &model);
     let mut runtime = Runtime::new(&file, &model, &args.runtime, context)?;
     let (mut session, _) = runtime.session()?;
     session.set_max_tokens(args.max_tokens);
     session.set_draft(args.drafts.draft);
+    format.set_up(&mut session)?;
 
     interrupt::listen_for_cancel();
     let mut questions = Questions::new()?;
@@ -65,6 +76,7 @@ pub fn run(args: &ChatArgs) -> Result<(), Failure> {
     }
     let mut talk = Talk {
         conversation: Conversation::new(args.system.clone()),
+        format,
         session,
         sampler,
         output: Output::stdout(),
@@ -80,7 +92,13 @@ pub fn run(args: &ChatArgs) -> Result<(), Failure> {
             "/exit" => break,
             "/clear" => talk.conversation.clear(),
             "/help" => eprintln!("{}", prompt::KEYS),
-            _ => unanswered |= !talk.ask(question)?,
+            _ => {
+                let (role, text) = match question.strip_prefix("/tool ") {
+                    Some(given) => (Role::Tool, given.to_owned()),
+                    None => (Role::User, question),
+                };
+                unanswered |= !talk.ask(role, text)?;
+            }
         }
     }
     // Somebody at the keyboard has seen it; a script looks at the exit status.
@@ -94,6 +112,7 @@ pub fn run(args: &ChatArgs) -> Result<(), Failure> {
 /// A conversation under way.
 struct Talk<'m, 's> {
     conversation: Conversation,
+    format: Format<'m>,
     session: Session<'m, 's, 's>,
     sampler: Sampler,
     output: Output,
@@ -105,20 +124,25 @@ struct Talk<'m, 's> {
 
 impl Talk<'_, '_> {
     /// Answers a question. Says so and returns false if that is not possible.
-    fn ask(&mut self, question: String) -> Result<bool, Failure> {
+    fn ask(&mut self, role: Role, question: String) -> Result<bool, Failure> {
         // A Ctrl-C of before was not meant for this answer.
         interrupt::take();
-        self.conversation.ask(question);
-        if let Err(error) = self.feed() {
+        self.conversation.ask(role, question);
+        if let Err(refusal) = self.feed() {
             self.conversation.take_back();
-            eprintln!("error: {}", refuse_prompt(&error).sentence());
+            eprintln!("error: {}", Failure::from(refusal).sentence());
             return Ok(false);
         }
-        let (session, output) = (&mut self.session, &mut self.output);
-        let answer = Answer::generate(session, &mut self.sampler, None, &mut |text| {
-            output.stream(text)
+        let session = &mut self.session;
+        let mut shown = Shown::new(session.prompt_is_thinking(), Some(&mut self.output));
+        let mut answer = Answer::generate(session, &mut self.sampler, None, &mut |text| {
+            shown.push(text)
         })?;
-        self.output.stream("\n")?;
+        let (_, is_thinking) = shown.finish()?;
+        if is_thinking {
+            // What is remembered of it is a thought, too.
+            answer.text += "\n</think>\n\n";
+        }
         let cut = match answer.stop {
             Stop::Cancelled => Some("cancelled"),
             Stop::ContextFull => Some("cut off: the context is full"),
@@ -140,13 +164,15 @@ impl Talk<'_, '_> {
     }
 
     /// Makes the conversation the session's context, forgetting as much of it as has to be.
-    fn feed(&mut self) -> Result<(), Error> {
+    fn feed(&mut self) -> Result<(), Refusal> {
         let mut forgotten = 0;
         let fed = loop {
-            let fed = self.session.feed(&self.conversation.chat());
+            let fed = self
+                .format
+                .feed(&mut self.session, self.conversation.chat());
             let is_too_long = match fed {
                 Ok(()) => self.session.tokens().len() + self.reserve > self.context,
-                Err(Error::PromptTooLong { .. } | Error::TooManyTurns) => true,
+                Err(Refusal::Session(Error::PromptTooLong { .. } | Error::TooManyTurns)) => true,
                 Err(_) => false,
             };
             if !is_too_long || !self.conversation.forget_oldest() {

@@ -6,6 +6,7 @@ mod chat;
 mod command_line;
 mod constrain;
 mod embed;
+mod format;
 mod generate;
 mod inspect;
 mod logits;

@@ -227,6 +227,32 @@ impl Changed {
         })
     }
 
+    /// With this chat template, and with the tags of thoughts in place of tokens that nothing uses.
+    pub fn template(source: &str) -> Self {
+        Self::new(|bytes| {
+            let entry =
+                |text: &str| [&(text.len() as u64).to_le_bytes()[..], text.as_bytes()].concat();
+            let old = ["[PAD267]", "[PAD268]", "[PAD269]"].map(entry).concat();
+            let new = ["</think>", "<think>", "[PAD-269]"].map(entry).concat();
+            let at = position(bytes, &old);
+            bytes[at..at + old.len()].copy_from_slice(&new);
+            let key = b"tokenizer.ggml.token_type";
+            let at = position(bytes, key) + key.len() + 16 + 4 * 267;
+            let user_defined = [4_u32.to_le_bytes(); 2].concat();
+            bytes[at..at + 8].copy_from_slice(&user_defined);
+
+            // In front of all other metadata, with padding that leaves the weights aligned.
+            let text = 8_u32.to_le_bytes();
+            let pair = |key: &str, value: &str| [&entry(key)[..], &text, &entry(value)].concat();
+            let template = pair("tokenizer.chat_template", source);
+            let rest = (template.len() + pair("padding", "").len()) % 32;
+            let padding = pair("padding", &" ".repeat((32 - rest) % 32));
+            let count = u64::from_le_bytes(bytes[16..24].try_into().unwrap()) + 2;
+            bytes[16..24].copy_from_slice(&count.to_le_bytes());
+            bytes.splice(24..24, [template, padding].concat());
+        })
+    }
+
     /// With another ggml type stated for a tensor of two dimensions.
     pub fn tensor_type(name: &str, ggml_type: u32) -> Self {
         Self::new(|bytes| {

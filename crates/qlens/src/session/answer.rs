@@ -267,16 +267,24 @@ impl Session<'_, '_, '_> {
         if self.stop.is_none() && self.len == self.tokens.len() {
             self.stop = Some(Stop::ContextFull);
         }
-        if self.stop.is_none() && !self.ready {
+        // A constraint says all of an answer: where there is one, there are no thoughts to close.
+        let forced = match matcher {
+            Some(_) => None,
+            None => self.thinking.forced(),
+        };
+        // Nobody is asked what follows where that is decided; a prompt is read as one nevertheless.
+        let is_asked = forced.is_none() || self.stats.generated_tokens == 0;
+        if self.stop.is_none() && !self.ready && is_asked {
             self.evaluate(watch, None)?;
         }
         if self.stop.is_none() {
             let (logits, recent) = (&mut *self.logits, &self.tokens[..self.len]);
             // The logits are the sampler's to change.
             self.ready = false;
-            let token = match matcher {
-                None => sampler.sample(logits, recent, self.candidates),
-                Some(matcher) => matcher
+            let token = match (forced, matcher) {
+                (Some(token), _) => token,
+                (None, None) => sampler.sample(logits, recent, self.candidates),
+                (None, Some(matcher)) => matcher
                     .choose(sampler, logits, recent, self.candidates)
                     .ok_or(Error::NoToken)?,
             };
@@ -288,6 +296,7 @@ impl Session<'_, '_, '_> {
                 self.tokens[self.len] = token;
                 self.len += 1;
                 self.stats.generated_tokens += 1;
+                self.thinking.saw(token, forced.is_some());
                 self.text.clear();
                 // A piece is at most as long as `text` (MAX_PIECE_BYTES), so nothing is lost.
                 let bytes = self.tokenizer.token_bytes(token);

@@ -1,9 +1,11 @@
 //! What a session is fed: its context is rewritten from the first token that differs, and only that is
 //! read anew.
 
+use heapless::Vec;
+
 use super::{Error, Session, Stats};
 use crate::{
-    chat::{self, Chat},
+    chat::{self, Chat, Piece, Template},
     tokenizer::{Special, Tokenizer, Utf8Stream},
 };
 
@@ -37,7 +39,7 @@ impl Rewrite<'_, '_, '_> {
         }
     }
 
-    fn text(mut self, text: &str, special: Special) -> Result<Self, Error> {
+    fn text(&mut self, text: &str, special: Special) -> Result<(), Error> {
         self.begin();
         let (tokenizer, encoder) = (self.tokenizer, core::mem::take(&mut self.encoder));
         let encoded = tokenizer.encode(text, special, encoder, &mut |id| {
@@ -45,26 +47,79 @@ impl Rewrite<'_, '_, '_> {
             Ok(())
         });
         self.encoder = encoder;
-        encoded.map(|_| self).map_err(Error::Encode)
+        encoded.map(|_| ()).map_err(Error::Encode)
     }
 
-    fn joined(mut self, head: &str, tail: &str) -> Result<Self, Error> {
-        self.begin();
+    fn parts(&mut self, parts: &[&str]) -> Result<(), Error> {
         let (tokenizer, encoder) = (self.tokenizer, core::mem::take(&mut self.encoder));
-        let encoded = tokenizer.encode_joined(head, tail, encoder, &mut |id| {
+        let encoded = tokenizer.encode_parts(parts, encoder, &mut |id| {
             self.put(id);
             Ok(())
         });
         self.encoder = encoder;
-        encoded.map(|_| self).map_err(Error::Encode)
+        encoded.map(|_| ()).map_err(Error::Encode)
+    }
+}
+
+/// Parts of a text between two special tokens. A turn has five of its own at most; where a vocabulary
+/// lacks the tags of tools, all that tools gave back is between two.
+const PARTS: usize = 6 * chat::MAX_TURNS;
+
+/// Encodes the pieces of a prompt, texts between special tokens as one.
+struct Pieces<'p, 's, 'm, 'a> {
+    context: Rewrite<'s, 'm, 'a>,
+    parts: Vec<&'p str, PARTS>,
+    /// Whether the prompt ends in a thought.
+    is_thinking: bool,
+}
+
+impl<'p> Pieces<'p, '_, '_, '_> {
+    fn piece(&mut self, piece: Piece<'p>) -> Result<(), Error> {
+        let text = match piece {
+            Piece::Text(text) => text,
+            Piece::Special(tag) => {
+                self.is_thinking = tag == chat::THINK;
+                if let Some(id) = self.context.tokenizer.special(tag) {
+                    self.flush()?;
+                    self.context.begin();
+                    self.context.put(id);
+                    return Ok(());
+                }
+                tag
+            }
+        };
+        if text.is_empty() {
+            return Ok(());
+        }
+        if self.parts.is_full() {
+            self.flush()?;
+        }
+        // There is room.
+        let _ = self.parts.push(text);
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), Error> {
+        if !self.parts.is_empty() {
+            self.context.begin();
+            self.context.parts(&self.parts)?;
+            self.parts.clear();
+        }
+        Ok(())
+    }
+
+    /// Tokens of the prompt, and whether it ends in a thought.
+    fn finish(mut self) -> Result<(usize, bool), Error> {
+        self.flush()?;
+        Ok((self.context.at, self.is_thinking))
     }
 }
 
 impl<'m, 'a> Session<'m, 'a, '_> {
     /// Makes the context be exactly `chat`, ready for the assistant's turn.
     ///
-    /// What the context already had in common with it stays in the KV cache. Without a system turn the
-    /// default of the model's own template applies.
+    /// What the context already had in common with it stays in the KV cache. The form is that of the
+    /// model's own template ([`Template`]).
     ///
     /// # Errors
     /// [`Error::PromptTooLong`] or [`Error::Encode`]; the context is then empty.
@@ -73,15 +128,46 @@ impl<'m, 'a> Session<'m, 'a, '_> {
         if chat.overflowed() {
             return Err(Error::TooManyTurns);
         }
-        let default_system = chat::default_system(self.engine.model.gguf());
-        let context =
-            chat.pieces(default_system.as_deref())
-                .try_fold(self.rewrite(0), |context, piece| match piece {
-                    chat::Piece::Special(text) => context.text(text, Special::Parse),
-                    chat::Piece::Text { head, tail } => context.joined(head, tail),
-                });
-        let total = context.map(|context| context.at);
-        self.set_context(total)
+        let template = Template::of(self.engine.model.gguf());
+        let mut pieces = self.pieces();
+        let rendered = template.render(chat, &mut |piece| pieces.piece(piece));
+        let fed = rendered.and_then(|()| pieces.finish());
+        self.set_prompt(fed)
+    }
+
+    /// Makes the context be exactly these pieces of a prompt: a conversation in another form than
+    /// [`feed`](Self::feed) gives it.
+    ///
+    /// # Errors
+    /// [`Error::PromptTooLong`] or [`Error::Encode`]; the context is then empty.
+    pub fn feed_pieces<'p>(
+        &mut self,
+        prompt: impl IntoIterator<Item = Piece<'p>>,
+    ) -> Result<(), Error> {
+        let mut pieces = self.pieces();
+        let fed = prompt.into_iter().try_for_each(|piece| pieces.piece(piece));
+        let fed = fed.and_then(|()| pieces.finish());
+        self.set_prompt(fed)
+    }
+
+    /// Begins to make the context a prompt in pieces.
+    fn pieces<'p>(&mut self) -> Pieces<'p, '_, 'm, 'a> {
+        Pieces {
+            context: self.rewrite(0),
+            parts: Vec::new(),
+            is_thinking: false,
+        }
+    }
+
+    /// Ends it.
+    fn set_prompt(&mut self, fed: Result<(usize, bool), Error>) -> Result<(), Error> {
+        let (tokens, is_thinking) = match fed {
+            Ok((tokens, is_thinking)) => (Ok(tokens), is_thinking),
+            Err(error) => (Err(error), false),
+        };
+        self.set_context(tokens)?;
+        self.thinking.begin(is_thinking);
+        Ok(())
     }
 
     /// Appends the tokens of `text` to the context.
@@ -89,8 +175,8 @@ impl<'m, 'a> Session<'m, 'a, '_> {
     /// # Errors
     /// [`Error::PromptTooLong`] or [`Error::Encode`]; the context is then empty.
     pub fn feed_text(&mut self, text: &str, special: Special) -> Result<(), Error> {
-        let context = self.rewrite(self.len).text(text, special);
-        let total = context.map(|context| context.at);
+        let mut context = self.rewrite(self.len);
+        let total = context.text(text, special).map(|()| context.at);
         self.set_context(total)
     }
 
@@ -134,6 +220,7 @@ impl<'m, 'a> Session<'m, 'a, '_> {
     /// Nothing is known yet of what follows the context.
     fn begin_answer(&mut self) {
         (self.ready, self.stop) = (false, None);
+        self.thinking.begin(false);
         self.utf8 = Utf8Stream::default();
         self.stats = Stats {
             prompt_tokens: self.len,

@@ -40,6 +40,8 @@ pub enum Error {
     },
     /// A conversation of more turns than [`chat::MAX_TURNS`].
     TooManyTurns,
+    /// A budget for thoughts, and no token for `<think>` and `</think>` each.
+    NoThinking,
     /// There is nothing to continue.
     EmptyPrompt,
     /// The place for an embedding has another length than the model's states.
@@ -87,6 +89,9 @@ impl fmt::Display for Error {
                     chat::MAX_TURNS
                 )
             }
+            Self::NoThinking => f.write_str(
+                "the vocabulary has no tokens <think> and </think>: the model does not think, and cannot be limited in it",
+            ),
             Self::EmptyPrompt => f.write_str("the prompt is empty: there is nothing to continue"),
             Self::EmbeddingLength { found, n_embd } => write!(
                 f,

@@ -5,6 +5,7 @@ mod context;
 mod draft;
 mod embed;
 mod error;
+mod thinking;
 mod watch;
 
 pub use answer::{Piece, Stats, Stop, Visit};
@@ -12,6 +13,8 @@ pub use error::Error;
 pub use watch::{Interrupt, Phase, Progress, Watch};
 
 use heapless::String;
+
+use thinking::Thinking;
 
 use crate::{
     arena::Arena,
@@ -85,6 +88,7 @@ pub struct Session<'m, 'a, 'w> {
     text: String<MAX_PIECE_BYTES>,
     max_tokens: Option<usize>,
     most_drafted: usize,
+    thinking: Thinking,
     stop: Option<Stop>,
     stats: Stats,
 }
@@ -187,6 +191,7 @@ impl<'m, 'a, 'w> Session<'m, 'a, 'w> {
             text: String::new(),
             max_tokens: None,
             most_drafted: DRAFT,
+            thinking: Thinking::default(),
             stop: None,
             stats: Stats::default(),
         })

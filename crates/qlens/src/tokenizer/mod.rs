@@ -186,31 +186,51 @@ impl<'m, 'a> Tokenizer<'m, 'a> {
                 .specials
                 .find(&self.vocabulary, &self.index, text, from)
             {
-                encoder.text(plain(&text[from..found.start]))?;
+                encoder.text(Source {
+                    parts: &[&text[from..found.start]],
+                })?;
                 encoder.id(found.id)?;
                 from = found.end;
             }
         }
-        encoder.text(plain(&text[from..]))?;
+        encoder.text(Source {
+            parts: &[&text[from..]],
+        })?;
         Ok(encoder.count)
     }
 
-    /// Encodes two texts as if they were one, neither with special tokens: what
-    /// [`encode`](Self::encode) makes of them put together, with [`Special::Plain`]. (A word may
-    /// reach across, so that encoding one after the other would not do.)
+    /// Encodes texts as if they were one, none with special tokens: what [`encode`](Self::encode) makes
+    /// of them put together, with [`Special::Plain`]. (A word may reach across, so that encoding one
+    /// after the other would not do.)
     ///
     /// # Errors
     /// As [`encode`](Self::encode).
-    pub fn encode_joined(
+    pub fn encode_parts(
         &self,
-        head: &str,
-        tail: &str,
+        parts: &[&str],
         scratch: &mut [u8],
         out: &mut dyn FnMut(u32) -> Result<(), Full>,
     ) -> Result<usize, EncodeError> {
         let mut encoder = self.encoder(scratch, out)?;
-        encoder.text(Source { head, tail })?;
+        encoder.text(Source { parts })?;
         Ok(encoder.count)
+    }
+
+    /// Where in `text`, at or behind byte `from`, the next special token is: what
+    /// [`encode`](Self::encode) would take for one with [`Special::Parse`]. `None` also if `from` is no
+    /// boundary of a character.
+    pub fn find_special(&self, text: &str, from: usize) -> Option<core::ops::Range<usize>> {
+        text.get(from..)?;
+        let found = self
+            .specials
+            .find(&self.vocabulary, &self.index, text, from)?;
+        Some(found.start..found.end)
+    }
+
+    /// The token of this text, if it is one that is looked for in texts ([`Special::Parse`]).
+    pub fn special(&self, text: &str) -> Option<u32> {
+        self.id_of(text)
+            .filter(|&id| self.kind(id).is_some_and(Kind::is_special))
     }
 
     /// Encodes a text into `ids` and returns how many there were.
@@ -384,13 +404,6 @@ impl Encoder<'_, '_, '_> {
                 Ok(())
             })?;
         }
-    }
-}
-
-fn plain(text: &str) -> Source<'_> {
-    Source {
-        head: text,
-        tail: "",
     }
 }
 

@@ -12,22 +12,23 @@
 
 use super::unicode::{self, Class};
 
-/// Text in two parts that are read as one, so that a heading and what it introduces need no buffer
-/// to be joined in.
+/// Text in parts that are read as one, so that a heading and what it introduces need no buffer to be
+/// joined in.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Source<'t> {
-    pub(super) head: &'t str,
-    pub(super) tail: &'t str,
+    pub(super) parts: &'t [&'t str],
 }
 
 impl Source<'_> {
-    /// The character at byte `at` of the two parts.
-    fn char_at(&self, at: usize) -> Option<char> {
-        let rest = match at.checked_sub(self.head.len()) {
-            None => self.head.get(at..),
-            Some(at) => self.tail.get(at..),
-        };
-        rest?.chars().next()
+    /// The character at byte `at` of the parts.
+    fn char_at(&self, mut at: usize) -> Option<char> {
+        for part in self.parts {
+            match at.checked_sub(part.len()) {
+                None => return part.get(at..)?.chars().next(),
+                Some(behind) => at = behind,
+            }
+        }
+        None
     }
 }
 
@@ -236,7 +237,10 @@ mod tests {
     use super::*;
 
     fn nfc(head: &str, tail: &str) -> String {
-        Nfc::new(Source { head, tail }).collect()
+        Nfc::new(Source {
+            parts: &[head, "", tail],
+        })
+        .collect()
     }
 
     fn check(text: &str) {

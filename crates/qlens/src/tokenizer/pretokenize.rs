@@ -212,10 +212,8 @@ mod tests {
     }
 
     fn cut(pre: PreTokenizer, text: &str) -> Vec<String> {
-        let mut chars = Chars::new(Source {
-            head: text,
-            tail: "",
-        });
+        let parts = [text];
+        let mut chars = Chars::new(Source { parts: &parts });
         let mut words = Vec::new();
         loop {
             let start = chars.clone();

@@ -1,149 +1,8 @@
-//! ChatML, the turns that Qwen models were trained on.
-//!
-//! ```text
-//! <|im_start|>system
-//! Answer in one sentence.<|im_end|>
-//! <|im_start|>user
-//! What is this station called?<|im_end|>
-//! <|im_start|>assistant
-//! ```
-//!
-//! What people say is text and nothing else: `<|im_end|>` in a user's turn stays ten characters.
+//! What can be told of a Jinja template by its literal texts alone.
 
-use heapless::{String, Vec};
+use heapless::String;
 
-use crate::gguf::Gguf;
-
-/// Turns that a conversation may have at once.
-pub const MAX_TURNS: usize = 64;
-
-const START: &str = "<|im_start|>";
-const END: &str = "<|im_end|>";
-
-/// Who speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum Role {
-    /// Whoever set the model up.
-    System,
-    /// The person.
-    User,
-    /// The model.
-    Assistant,
-}
-
-impl Role {
-    /// The first line of the role's turn.
-    const fn header(self) -> &'static str {
-        match self {
-            Self::System => "system\n",
-            Self::User => "user\n",
-            Self::Assistant => "assistant\n",
-        }
-    }
-}
-
-/// A conversation, borrowed from whoever keeps its texts.
-#[derive(Clone, Debug, Default)]
-pub struct Chat<'t> {
-    turns: Vec<(Role, &'t str), MAX_TURNS>,
-    overflowed: bool,
-}
-
-/// A piece of the prompt that a conversation makes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Piece<'t> {
-    /// A special token, by its name.
-    Special(&'static str),
-    /// Text without special tokens: `head` and `tail` as one.
-    Text {
-        /// What the format puts before the turn's text.
-        head: &'static str,
-        /// The turn's text.
-        tail: &'t str,
-    },
-}
-
-impl<'t> Chat<'t> {
-    /// A conversation without turns.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Adds what the model is to know before anything is said.
-    #[must_use]
-    pub fn system(self, text: &'t str) -> Self {
-        self.turn(Role::System, text)
-    }
-
-    /// Adds what the person said.
-    #[must_use]
-    pub fn user(self, text: &'t str) -> Self {
-        self.turn(Role::User, text)
-    }
-
-    /// Adds what the model answered.
-    #[must_use]
-    pub fn assistant(self, text: &'t str) -> Self {
-        self.turn(Role::Assistant, text)
-    }
-
-    /// Adds a turn. One past [`MAX_TURNS`] is not kept, and [`overflowed`](Self::overflowed) says so.
-    #[must_use]
-    pub fn turn(mut self, role: Role, text: &'t str) -> Self {
-        self.overflowed |= self.turns.push((role, text)).is_err();
-        self
-    }
-
-    /// Whether there were more turns than [`MAX_TURNS`], so that this is not the whole conversation.
-    pub fn overflowed(&self) -> bool {
-        self.overflowed
-    }
-
-    /// Its turns, in order.
-    pub fn turns(&self) -> &[(Role, &'t str)] {
-        &self.turns
-    }
-
-    /// The prompt for the assistant's next turn. A conversation that does not begin with a system turn
-    /// gets `default_system`, if there is one.
-    pub fn pieces<'s>(
-        &'s self,
-        default_system: Option<&'t str>,
-    ) -> impl Iterator<Item = Piece<'t>> + use<'s, 't> {
-        let starts_with_system = matches!(self.turns.first(), Some((Role::System, _)));
-        let default = default_system
-            .filter(|_| !starts_with_system)
-            .map(|text| (Role::System, text));
-        let open = [
-            Piece::Special(START),
-            Piece::Text {
-                head: Role::Assistant.header(),
-                tail: "",
-            },
-        ];
-        default
-            .into_iter()
-            .chain(self.turns.iter().copied())
-            .flat_map(turn_pieces)
-            .chain(open)
-    }
-}
-
-fn turn_pieces((role, text): (Role, &str)) -> [Piece<'_>; 4] {
-    [
-        Piece::Special(START),
-        Piece::Text {
-            head: role.header(),
-            tail: text,
-        },
-        Piece::Special(END),
-        Piece::Text {
-            head: "\n",
-            tail: "",
-        },
-    ]
-}
+use super::{END, START};
 
 /// Bytes of a default system turn. The longest of the Qwen family has under 300.
 pub const DEFAULT_SYSTEM_BYTES: usize = 1024;
@@ -154,13 +13,8 @@ pub const DEFAULT_SYSTEM_BYTES: usize = 1024;
 /// `tokenizer.chat_template`, its escapes resolved. A branch that puts its text together (tools, a
 /// given system turn) ends its literal in between and does not count. `None` if there is no such
 /// literal, or if it has more than [`DEFAULT_SYSTEM_BYTES`] bytes.
-pub fn default_system(gguf: &Gguf<'_>) -> Option<String<DEFAULT_SYSTEM_BYTES>> {
-    let template = gguf.get("tokenizer.chat_template")?.as_str()?;
-    let mut literals = Literals {
-        rest: template,
-        in_block: false,
-    };
-    literals.find_map(|(literal, has_escapes)| {
+pub(super) fn default_system(template: &str) -> Option<String<DEFAULT_SYSTEM_BYTES>> {
+    Literals::of(template).find_map(|(literal, has_escapes)| {
         let (_, turn) = literal.split_once(START)?;
         let turn = turn.strip_prefix("system")?;
         let text = turn
@@ -177,7 +31,7 @@ pub fn default_system(gguf: &Gguf<'_>) -> Option<String<DEFAULT_SYSTEM_BYTES>> {
 
 /// The literal texts of a Jinja template, each with whether it is written with escapes: string
 /// literals in `{{ }}` and `{% %}` are, what is outside of them is not. Comments are left out.
-struct Literals<'t> {
+pub(super) struct Literals<'t> {
     rest: &'t str,
     in_block: bool,
 }
@@ -201,6 +55,14 @@ impl<'t> Iterator for Literals<'t> {
 }
 
 impl<'t> Literals<'t> {
+    /// Those of `template`.
+    pub(super) fn of(template: &'t str) -> Self {
+        Self {
+            rest: template,
+            in_block: false,
+        }
+    }
+
     /// Reads up to the next block and into it.
     fn outside(&mut self) -> Option<(&'t str, bool)> {
         let opening = ["{{", "{%", "{#"]
@@ -280,53 +142,10 @@ fn unescaped(literal: &str) -> Option<String<DEFAULT_SYSTEM_BYTES>> {
 mod tests {
     use std::string::String;
 
-    use super::{Chat, DEFAULT_SYSTEM_BYTES, MAX_TURNS, default_system};
-    use crate::gguf::{Gguf, writer::Writer};
-
-    fn rendered(chat: &Chat<'_>, default: Option<&'static str>) -> String {
-        chat.pieces(default)
-            .map(|piece| match piece {
-                super::Piece::Special(text) => String::from(text),
-                super::Piece::Text { head, tail } => std::format!("{head}{tail}"),
-            })
-            .collect()
-    }
-
-    #[test]
-    fn turns_are_rendered_as_chatml() {
-        let chat = Chat::new()
-            .system("Be brief.")
-            .user("Hi")
-            .assistant("Hello.")
-            .user("<|im_end|>");
-        let expected = "<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\nHi<|im_end|>\n\
-            <|im_start|>assistant\nHello.<|im_end|>\n<|im_start|>user\n<|im_end|><|im_end|>\n<|im_start|>assistant\n";
-        assert_eq!(rendered(&chat, Some("unused")), expected);
-    }
-
-    #[test]
-    fn a_conversation_without_system_turn_gets_the_default() {
-        let chat = Chat::new().user("Hi");
-        assert!(
-            rendered(&chat, Some("Help."))
-                .starts_with("<|im_start|>system\nHelp.<|im_end|>\n<|im_start|>user")
-        );
-        assert!(rendered(&chat, None).starts_with("<|im_start|>user\nHi"));
-    }
-
-    #[test]
-    fn too_many_turns_are_noticed() {
-        let full = (0..MAX_TURNS).fold(Chat::new(), |chat, _| chat.user("x"));
-        assert!(!full.overflowed());
-        assert!(full.user("y").overflowed());
-    }
+    use super::{DEFAULT_SYSTEM_BYTES, default_system};
 
     fn default_of(template: &str) -> Option<String> {
-        let file = Writer::new()
-            .str("tokenizer.chat_template", template)
-            .finish();
-        let gguf = Gguf::parse(&file).unwrap();
-        default_system(&gguf).map(|text| String::from(text.as_str()))
+        default_system(template).map(|text| String::from(text.as_str()))
     }
 
     #[test]
