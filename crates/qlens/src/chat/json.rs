@@ -176,9 +176,8 @@ impl Json {
                 return Ok(());
             }
             (0, b'\\') => 5,
-            (0, 0x20..) => 0,
+            (0, 0x20..) | (5, b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => 0,
             (5, b'u') => 4,
-            (5, b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => 0,
             (1..=4, _) if byte.is_ascii_hexdigit() => escape - 1,
             _ => return Err(Fault::Syntax),
         };

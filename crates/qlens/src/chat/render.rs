@@ -162,7 +162,7 @@ impl Template {
     }
 
     /// What the template itself puts at the beginning of the answer to come.
-    fn beginning<'p, E>(&self, thinks: bool, out: Out<'_, 'p, E>) -> Result<(), E> {
+    fn beginning<E>(&self, thinks: bool, out: Out<'_, '_, E>) -> Result<(), E> {
         if self.thinking() == super::Thinking::Never || (thinks && !self.opens) {
             return Ok(());
         }
@@ -194,13 +194,13 @@ impl Template {
     }
 }
 
-fn header<'p, E>(role: Role, out: Out<'_, 'p, E>) -> Result<(), E> {
+fn header<E>(role: Role, out: Out<'_, '_, E>) -> Result<(), E> {
     out(Piece::Special(START))?;
     out(Piece::Text(role.name()))?;
     out(Piece::Text("\n"))
 }
 
-fn close<'p, E>(out: Out<'_, 'p, E>) -> Result<(), E> {
+fn close<E>(out: Out<'_, '_, E>) -> Result<(), E> {
     out(Piece::Special(END))?;
     out(Piece::Text("\n"))
 }
