@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use qlens::gguf::{Gguf, MAX_METADATA, Value};
 use tempfile::TempDir;
 
 use super::*;
@@ -24,9 +25,8 @@ fn copy(change: impl FnOnce(&mut Directory<'_>)) -> Vec<u8> {
         directory.tensor(tensor.name, dims, tensor.ggml_type, data.len() as u64);
     }
     let path = folder.path().join("copy.gguf");
-    let mut out = directory
-        .begin("copying", Destination::open(&path, &file).unwrap())
-        .unwrap();
+    let destination = Destination::open(&path, &file).unwrap();
+    let mut out = TensorData::begin(&directory, "copying", destination).unwrap();
     for tensor in gguf.tensors() {
         // In two parts, as data may come.
         let (first, second) = tensor.data.unwrap().split_at(5);
@@ -147,7 +147,7 @@ fn tensors_lie_where_the_alignment_says() {
     for bytes in [0, 4, 24, 131_072] {
         let file = source();
         let refused = Directory::of(&file.gguf().unwrap()).align(bytes);
-        assert!(refused.unwrap_err().sentence().contains("power of two"));
+        assert!(refused.unwrap_err().to_string().contains("power of two"));
     }
 }
 
@@ -159,7 +159,7 @@ fn more_keys_than_a_reader_takes_are_refused() {
         directory.set(&format!("key.{number}"), Value::U8(0));
     }
     let out = Destination::open(&folder.path().join("out"), &file).unwrap();
-    let refused = directory.begin("copying", out).err().unwrap();
+    let refused = TensorData::begin(&directory, "copying", out).err().unwrap();
     assert!(refused.sentence().contains("at most 512"));
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 }
@@ -171,7 +171,7 @@ fn a_file_that_lacks_data_gets_no_name() {
     let mut directory = Directory::of(&file.gguf().unwrap());
     directory.tensor("weights", &[2], 0, 8);
     let out = Destination::open(&folder.path().join("out"), &file).unwrap();
-    let mut data = directory.begin("copying", out).unwrap();
+    let mut data = TensorData::begin(&directory, "copying", out).unwrap();
     data.write(&[0; 7]).unwrap();
     let _ = data.finish();
 }
@@ -184,6 +184,6 @@ fn a_tensor_does_not_run_into_the_next() {
     directory.tensor("weights", &[2], 0, 8);
     directory.tensor("more", &[2], 0, 8);
     let out = Destination::open(&folder.path().join("out"), &file).unwrap();
-    let mut data = directory.begin("copying", out).unwrap();
+    let mut data = TensorData::begin(&directory, "copying", out).unwrap();
     let _ = data.write(&[0; 9]);
 }

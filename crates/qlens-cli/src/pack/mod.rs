@@ -78,7 +78,7 @@ pub fn run(args: &PackArgs) -> Result<(), Failure> {
         let dims = &tensor.dims[..tensor.n_dims as usize];
         directory.tensor(tensor.name, dims, ggml_type, data(tensor).len() as u64);
     }
-    let mut out = directory.begin("packing", destination)?;
+    let mut out = TensorData::begin(&directory, "packing", destination)?;
     let mut scratch = vec![0; pack::scratch_bytes(&gguf)];
     let mut rows = scratch.clone();
     for (tensor, plan) in &steps {

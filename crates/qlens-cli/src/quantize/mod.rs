@@ -64,7 +64,7 @@ pub fn run(args: &QuantizeArgs) -> Result<(), Failure> {
 
     let destination = Destination::open(&args.output, &file)?;
     file.read_ahead();
-    let mut data = directory.begin("quantizing", destination)?;
+    let mut data = TensorData::begin(&directory, "quantizing", destination)?;
     let workers = Threads::new(threads(args.threads));
     for (tensor, step) in &steps {
         step.run(&mut data, &workers, &|weight| {
