@@ -129,12 +129,12 @@ impl Template {
     }
 }
 
-/// Whether a literal with escapes is what begins an answer with a thought; a thought of the past is closed
-/// in the same expression, and has its line break before the tag.
+/// Whether a literal with escapes is what begins an answer with a thought. Where a thought of the past is
+/// written down, a line break is before the tag, and where one is taken apart there is none behind it.
 fn opens_thought(literal: &str) -> bool {
-    let before = literal.strip_suffix("\\n").unwrap_or(literal);
-    before
-        .strip_suffix(THINK)
+    literal
+        .strip_suffix("\\n")
+        .and_then(|literal| literal.strip_suffix(THINK))
         .is_some_and(|before| before.is_empty() || before.ends_with("assistant\\n"))
 }
 
@@ -150,7 +150,7 @@ mod tests {
             ("", Style::ChatMl, never, false, false),
             ("{{ '<tools>' }}", Style::ChatMl, never, false, true),
             (
-                "{{ '</think>' }}{% if enable_thinking is false %}{{ '<think>\\n\\n</think>\\n\\n' }}",
+                "{{ x.split('</think>')[0].split('<think>') }}{% if enable_thinking is false %}{{ '<think>\\n\\n</think>\\n\\n' }}",
                 Style::Qwen3,
                 choice(true),
                 false,
