@@ -34,6 +34,7 @@ macro_rules! products {
         #[bench::q5_0(Product::new(Kernel::$kernel, Format::Q5_0, Layout::$layout, $rows))]
         #[bench::q4_k(Product::new(Kernel::$kernel, Format::Q4K, Layout::$layout, $rows))]
         #[bench::q6_k(Product::new(Kernel::$kernel, Format::Q6K, Layout::$layout, $rows))]
+        #[bench::q2_k(Product::new(Kernel::$kernel, Format::Q2K, Layout::$layout, $rows))]
         #[bench::q4_1(Product::new(Kernel::$kernel, Format::Q4_1, Layout::$layout, $rows))]
         #[bench::q5_1(Product::new(Kernel::$kernel, Format::Q5_1, Layout::$layout, $rows))]
         #[bench::q5_k(Product::new(Kernel::$kernel, Format::Q5K, Layout::$layout, $rows))]

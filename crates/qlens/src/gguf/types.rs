@@ -11,12 +11,13 @@
 /// Added to a type's number if its rows are interleaved: `ql` in the upper half.
 pub const INTERLEAVED: u32 = 0x716C_0000;
 /// The types that can be, with the names of their interleaved kin.
-const INTERLEAVED_NAMES: [(u32, &str); 11] = [
+const INTERLEAVED_NAMES: [(u32, &str); 12] = [
     (2, "Q4_0x8"),
     (3, "Q4_1x8"),
     (6, "Q5_0x8"),
     (7, "Q5_1x8"),
     (8, "Q8_0x8"),
+    (10, "Q2_Kx8"),
     (11, "Q3_Kx8"),
     (12, "Q4_Kx8"),
     (13, "Q5_Kx8"),

@@ -61,7 +61,7 @@ impl Quantized<'_> {
             q: &self.q[..groups * GROUP],
             d: &self.d[..groups],
             s: &self.s[..groups],
-            #[cfg(target_arch = "x86_64")]
+            #[cfg(any(target_arch = "aarch64", target_arch = "x86_64"))]
             bias: &self.bias[..2 * groups],
             layout,
         }
@@ -72,13 +72,13 @@ impl Quantized<'_> {
 ///
 /// Beside the scales `d` there is `s = d * sum(q)` of each group, for formats that have a minimum, and
 /// `bias = -128 * sum(q)` of each half group, which is where sums of products begin when weights are
-/// offset by 128 to be unsigned.
+/// offset by 128 to be unsigned, and what minima of half groups are multiplied with.
 #[derive(Clone, Copy, Debug)]
 pub struct QuantizedRows<'a> {
     q: &'a [i8],
     d: &'a [f32],
     s: &'a [f32],
-    #[cfg(target_arch = "x86_64")]
+    #[cfg(any(target_arch = "aarch64", target_arch = "x86_64"))]
     bias: &'a [i32],
     layout: RowLayout,
 }
@@ -132,7 +132,6 @@ impl<'a> QuantizedRows<'a> {
             q: self.q.as_ptr().wrapping_add(GROUP * groups),
             d: self.d.as_ptr().wrapping_add(groups),
             s: self.s.as_ptr().wrapping_add(groups),
-            #[cfg(target_arch = "x86_64")]
             bias: self.bias.as_ptr().wrapping_add(2 * groups),
         }
     }
@@ -149,7 +148,6 @@ pub(crate) struct QuantizedTile {
     /// `[groups, tile]`.
     pub s: *const f32,
     /// `[groups, 2, tile]`.
-    #[cfg(target_arch = "x86_64")]
     pub bias: *const i32,
 }
 

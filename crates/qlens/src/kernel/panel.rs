@@ -33,8 +33,10 @@ pub struct Panel {
     pub d: [[f32; OCTET]; GROUPS],
     /// Integer scales by half group.
     pub scales: [[[i32; OCTET]; 2]; GROUPS],
-    /// Minima by group.
+    /// Minima by group, or what those of half groups are multiplied with.
     pub mins: [[f32; OCTET]; GROUPS],
+    /// Integer minima by half group.
+    pub half_mins: [[[i32; OCTET]; 2]; GROUPS],
 }
 
 impl Panel {
@@ -44,6 +46,7 @@ impl Panel {
         d: [[0.0; OCTET]; GROUPS],
         scales: [[[0; OCTET]; 2]; GROUPS],
         mins: [[0.0; OCTET]; GROUPS],
+        half_mins: [[[0; OCTET]; 2]; GROUPS],
     };
 
     /// Where group `g` of row `r` begins, in steps of all rows.
@@ -82,6 +85,11 @@ impl Panel {
             }
             if let Some(min) = B::min::<J>(head) {
                 S::store_f(self.mins[g].as_mut_ptr(), min);
+            }
+            if let Some((scale, [first, second])) = B::half_mins::<J>(head) {
+                S::store_f(self.mins[g].as_mut_ptr(), scale);
+                S::store_i(self.half_mins[g][0].as_mut_ptr(), first);
+                S::store_i(self.half_mins[g][1].as_mut_ptr(), second);
             }
         }
     }
@@ -130,6 +138,8 @@ pub const TWO_SCALES: u8 = 2;
 pub const SCALE: u8 = 3;
 /// A minimum a group; integer scales are 1.
 pub const MIN: u8 = 4;
+/// Two integer scales and two integer minima a group.
+pub const TWO_SCALES_AND_MINS: u8 = 5;
 
 /// Adds the products of a panel's first `groups` groups with four rows of activations, from their group
 /// `first` on.
@@ -147,13 +157,12 @@ unsafe fn tile<S: Octet, const KIND: u8>(
             q: x.q.add(TILE * GROUP * first),
             d: x.d.add(TILE * first),
             s: x.s.add(TILE * first),
-            #[cfg(target_arch = "x86_64")]
             bias: x.bias.add(2 * TILE * first),
         };
         let (done, mut acc) = S::tile(KIND, panel, groups, x, acc);
         for g in done..groups {
             let q = x.q.add(TILE * GROUP * g);
-            let (a, b) = if KIND == TWO_SCALES {
+            let (a, b) = if KIND == TWO_SCALES || KIND == TWO_SCALES_AND_MINS {
                 S::products::<true>(&panel.q[g], q)
             } else {
                 S::products::<false>(&panel.q[g], q)
@@ -181,6 +190,22 @@ unsafe fn tile<S: Octet, const KIND: u8>(
                 acc[2] = S::fma_lane::<2>(acc[2], min, x_s);
                 acc[3] = S::fma_lane::<3>(acc[3], min, x_s);
             }
+            if KIND == TWO_SCALES_AND_MINS {
+                let scale = S::load_f(panel.mins[g].as_ptr());
+                let mins = &panel.half_mins[g];
+                let mins = [S::load_i(mins[0].as_ptr()), S::load_i(mins[1].as_ptr())];
+                let bias = x.bias.add(2 * TILE * g);
+                let sums = [
+                    minima::<S>(mins, bias, TILE),
+                    minima::<S>(mins, bias.add(1), TILE),
+                    minima::<S>(mins, bias.add(2), TILE),
+                    minima::<S>(mins, bias.add(3), TILE),
+                ];
+                acc[0] = S::fma(acc[0], sums[0], S::mul_lane::<0>(scale, x_d));
+                acc[1] = S::fma(acc[1], sums[1], S::mul_lane::<1>(scale, x_d));
+                acc[2] = S::fma(acc[2], sums[2], S::mul_lane::<2>(scale, x_d));
+                acc[3] = S::fma(acc[3], sums[3], S::mul_lane::<3>(scale, x_d));
+            }
         }
         acc
     }
@@ -192,10 +217,25 @@ unsafe fn sums<S: Octet, const KIND: u8>(a: S::I8, b: S::I8, scales: [S::I8; 2])
     // SAFETY: the caller's promise.
     unsafe {
         S::to_f::<0>(match KIND {
-            TWO_SCALES => S::add_i(S::mul_i(a, scales[0]), S::mul_i(b, scales[1])),
+            TWO_SCALES | TWO_SCALES_AND_MINS => {
+                S::add_i(S::mul_i(a, scales[0]), S::mul_i(b, scales[1]))
+            }
             SCALE_AND_MIN | SCALE => S::mul_i(b, scales[0]),
             _ => b,
         })
+    }
+}
+
+/// The products of integer minima of half groups with the sums of a row's activations, negative: `bias` is
+/// that of the first half, the second's is `next` numbers on.
+#[inline(always)]
+pub unsafe fn minima<S: Octet>(mins: [S::I8; 2], bias: *const i32, next: usize) -> S::F8 {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let first = S::mul_i_with(mins[0], bias);
+        let second = S::mul_i_with(mins[1], bias.add(next));
+        // -128 times the activations' sums.
+        S::to_f::<7>(S::add_i(first, second))
     }
 }
 

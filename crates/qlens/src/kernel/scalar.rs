@@ -6,13 +6,15 @@
 //! isum = scale[0] * sum(q[i] x[i], i < 16) + scale[1] * sum(q[i] x[i], i >= 16)     integers
 //! acc  = fma(isum, d_w * d_x, acc)                                                  f32
 //! acc  = fma(min, s_x, acc)                                     formats that have a minimum
+//! acc  = fma(msum, min * d_x, acc)                              formats that have one for each half, with
+//! msum = mins[0] * sum(x[i], i < 16) + mins[1] * sum(x[i], i >= 16)                 integers
 //! ```
 //!
-//! `|isum| < 2^24` for every format, so its conversion to f32 is exact.
+//! `|isum| < 2^24` and `|msum| < 2^17` for every format, so their conversion to f32 is exact.
 
 use super::activations::QuantizedRows;
 use crate::quant::{
-    Format, GROUP, Matrix,
+    Format, GROUP, Matrix, Minima,
     interleave::{MAX_OCTET_BYTES, OCTET, deinterleave},
 };
 use crate::workers::Columns;
@@ -35,8 +37,15 @@ fn dot(
         }
         let isum = w.scales[0] * halves[0] + w.scales[1] * halves[1];
         acc = libm::fmaf(isum as f32, w.d * x.d(t, first + g), acc);
-        if format.has_minimum() {
-            acc = libm::fmaf(w.min, x.s(t, first + g), acc);
+        match format.minima() {
+            Minima::None => {}
+            Minima::Whole => acc = libm::fmaf(w.min, x.s(t, first + g), acc),
+            Minima::Halves => {
+                let (low, high) = q.split_at(GROUP / 2);
+                let sum = |half: &[i8]| half.iter().map(|&q| i32::from(q)).sum::<i32>();
+                let msum = w.mins[0] * sum(low) + w.mins[1] * sum(high);
+                acc = libm::fmaf(msum as f32, w.min * x.d(t, first + g), acc);
+            }
         }
     }
     acc

@@ -49,6 +49,7 @@ fn change_scales(format: Format, data: &mut [u8], change: impl Fn(u8) -> u8) {
         | Format::F16
         | Format::Bf16 => &[0],
         Format::Q4_1 | Format::Q5_1 | Format::Q4K | Format::Q5K => &[0, 2],
+        Format::Q2K => &[80, 82],
         Format::Q6K => &[208],
         Format::Q3K => &[108],
         Format::F32 => &[2],
@@ -170,7 +171,7 @@ proptest! {
         format in proptest::sample::select(Format::ALL.to_vec()),
         // Now and then more columns than a panel of weights has.
         rows in 1..72usize, groups in prop_oneof![5 => 1..12usize, 1 => 30..40usize], tokens in 1..11usize,
-        seed: u64, scale in -12..12i32,
+        seed: u64, scale in -140..60i32,
     ) {
         let blocks = if format.block_len() > GROUP { groups.div_ceil(8) } else { groups };
         let cols = if format.is_quantized() { blocks * format.block_len() } else { blocks * 29 };

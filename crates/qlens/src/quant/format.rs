@@ -4,6 +4,17 @@ use core::fmt;
 
 use super::GROUP;
 
+/// What is added to the weights of a group once they are multiplied with their scale.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Minima {
+    /// Nothing.
+    None,
+    /// One number for all 32.
+    Whole,
+    /// An integer for each 16, times the block's scale of minima.
+    Halves,
+}
+
 /// How the weights of a tensor are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -26,6 +37,8 @@ pub enum Format {
     Q5_0,
     /// 32 5-bit integers, with an f16 scale and an f16 minimum.
     Q5_1,
+    /// 256 2-bit integers; a 4-bit scale and minimum for each 16.
+    Q2K,
     /// 256 4-bit integers; a 6-bit scale and minimum for each 32.
     Q4K,
     /// 256 5-bit integers; a 6-bit scale and minimum for each 32.
@@ -42,7 +55,7 @@ pub enum Format {
 
 impl Format {
     /// Every supported format.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::F32,
         Self::F16,
         Self::Bf16,
@@ -51,6 +64,7 @@ impl Format {
         Self::Q4_1,
         Self::Q5_0,
         Self::Q5_1,
+        Self::Q2K,
         Self::Q4K,
         Self::Q5K,
         Self::Q6K,
@@ -74,6 +88,7 @@ impl Format {
             Self::Q5_0 => 6,
             Self::Q5_1 => 7,
             Self::Q8_0 => 8,
+            Self::Q2K => 10,
             Self::Q3K => 11,
             Self::Q4K => 12,
             Self::Q5K => 13,
@@ -89,7 +104,7 @@ impl Format {
         match self {
             Self::F32 | Self::F16 | Self::Bf16 => 1,
             Self::Q8_0 | Self::Q4_0 | Self::Q4_1 | Self::Q5_0 | Self::Q5_1 | Self::Iq4Nl => GROUP,
-            Self::Q3K | Self::Q4K | Self::Q5K | Self::Q6K | Self::Iq4Xs => 8 * GROUP,
+            Self::Q2K | Self::Q3K | Self::Q4K | Self::Q5K | Self::Q6K | Self::Iq4Xs => 8 * GROUP,
         }
     }
 
@@ -103,6 +118,7 @@ impl Format {
             Self::Q4_1 => 2 + 2 + 16,
             Self::Q5_0 => 2 + 4 + 16,
             Self::Q5_1 => 2 + 2 + 4 + 16,
+            Self::Q2K => 16 + 64 + 2 + 2,
             Self::Q4K => 2 + 2 + 12 + 128,
             Self::Q5K => 2 + 2 + 12 + 32 + 128,
             Self::Q6K => 128 + 64 + 16 + 2,
@@ -124,9 +140,13 @@ impl Format {
         self.block_len() > 1
     }
 
-    /// Whether each group of 32 weights has a minimum.
-    pub(crate) const fn has_minimum(self) -> bool {
-        matches!(self, Self::Q4_1 | Self::Q5_1 | Self::Q4K | Self::Q5K)
+    /// Which minima its groups of 32 weights have.
+    pub(crate) const fn minima(self) -> Minima {
+        match self {
+            Self::Q4_1 | Self::Q5_1 | Self::Q4K | Self::Q5K => Minima::Whole,
+            Self::Q2K => Minima::Halves,
+            _ => Minima::None,
+        }
     }
 
     /// The name that ggml gives it.
@@ -140,6 +160,7 @@ impl Format {
             Self::Q4_1 => "Q4_1",
             Self::Q5_0 => "Q5_0",
             Self::Q5_1 => "Q5_1",
+            Self::Q2K => "Q2_K",
             Self::Q4K => "Q4_K",
             Self::Q5K => "Q5_K",
             Self::Q6K => "Q6_K",

@@ -18,6 +18,7 @@
 //! | `Q4_1` | 8 scales, 8 minima | steps 0..4: nibbles, column `c` low and `c + 16` high |
 //! | `Q5_0` | 8 scales | five bytes hold eight 5-bit weights: step `i < 5` in the top of byte `i`, steps 5, 6, 7 in the low bits of all five (`FIVE`) |
 //! | `Q5_1` | 8 scales, 8 minima | five bytes hold eight 5-bit weights: step `i < 5` in the low bits of byte `i`, steps 5, 6, 7 in the top bits of all five (`FIVE_ABOVE`) |
+//! | `Q2_K` | 8 scales, 8 minimum scales, 16 x 8 bytes: a scale low and a minimum high | for each four groups, steps 0..8: four 2-bit weights, the first group lowest |
 //! | `Q4_K` | 8 scales, 8 minimum scales, 64 6-bit scales, 64 6-bit minima | for each two groups, steps 0..8: nibbles, the first group low and the second high |
 //! | `Q5_K` | as `Q4_K` | for each group, five bytes hold eight 5-bit weights as in `Q5_1` |
 //! | `Q6_K` | 8 scales, 16 x 8 int8 scales | for each 16 columns, three bytes hold four 6-bit weights: step `i < 3` in the top of byte `i`, step 3 in the low bits of all three |
@@ -77,6 +78,17 @@ pub(crate) mod q4_k {
     pub const MINS: usize = SCALES + 48;
     /// Weights.
     pub const QUANTS: usize = MINS + 48;
+}
+
+/// Offsets inside an octet of `Q2_K` blocks.
+pub(crate) mod q2_k {
+    use super::OCTET;
+    /// 8 scales of minima, f16; the scales are at 0.
+    pub const DMIN: usize = 2 * OCTET;
+    /// Scale and minimum of 16 columns `h` (0..16) of row `r` at `SCALES + 8 h + r`.
+    pub const SCALES: usize = 4 * OCTET;
+    /// Weights, 256 bytes for each four groups.
+    pub const QUANTS: usize = SCALES + 16 * OCTET;
 }
 
 /// Offsets inside an octet of `Q6_K` blocks.
@@ -161,6 +173,18 @@ pub(crate) fn interleave(format: Format, blocks: [&[u8]; OCTET], octet: &mut [u8
             halves(&mut octet[q4_1::MINS..], 2);
             steps(&mut octet[q4_1::QUANTS..], blocks, |block| {
                 five_above(words(|s| five_bits(&block[4..], s)))
+            });
+        }
+        Format::Q2K => {
+            halves(octet, 80);
+            halves(&mut octet[q2_k::DMIN..], 82);
+            for (r, block) in blocks.iter().enumerate() {
+                for h in 0..16 {
+                    octet[q2_k::SCALES + OCTET * h + r] = block[h];
+                }
+            }
+            steps(&mut octet[q2_k::QUANTS..], blocks, |block| {
+                words::<16>(|s| word(block, 16 + 4 * s))
             });
         }
         Format::Q4K | Format::Q5K => {
@@ -341,6 +365,16 @@ pub(crate) fn deinterleave(format: Format, octet: &[u8], blocks: &mut [u8]) {
                     let value = five_above_at(|i| byte(q4_1::QUANTS, i, c % 4), c / 4);
                     block[4 + c / 8] |= (value >> 4) << (c % 8);
                     block[8 + c % 16] |= (value & 0x0F) << (c / 16 * 4);
+                }
+            }
+            Format::Q2K => {
+                block[80..82].copy_from_slice(&half(0));
+                block[82..84].copy_from_slice(&half(q2_k::DMIN));
+                for h in 0..16 {
+                    block[h] = octet[q2_k::SCALES + OCTET * h + r];
+                }
+                for c in 0..64 {
+                    block[16 + c] = byte(q2_k::QUANTS, c / 4, c % 4);
                 }
             }
             Format::Q4K | Format::Q5K => {

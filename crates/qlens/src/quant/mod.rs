@@ -4,11 +4,11 @@
 //! [`GROUP`] = 32 weights unpacks to the same thing, a [`Group`]:
 //!
 //! ```text
-//! weight[i] = d * scale[i / 16] * q[i] + min        i in 0..32, q: i8, scale: integer
+//! weight[i] = d * scale[i / 16] * q[i] + min * mins[i / 16]        i in 0..32, q: i8, scale and mins: integers
 //! ```
 //!
 //! so one product kernel serves every format, and a new format is one more [`unpack`](Format::unpack).
-//! Superblocks (Q3_K, Q4_K, Q6_K, IQ4_XS: 256 weights) are eight groups that share their `d`.
+//! Superblocks (Q2_K to Q6_K, IQ4_XS: 256 weights) are eight groups that share their `d`.
 //!
 //! Activations are quantized once a row with one scale for each 32 values ([`Quantized`](crate::kernel::Quantized)). One scale
 //! for 256 would lose the small values that share a superblock with an outlier.
@@ -20,6 +20,7 @@ pub mod interleave;
 mod unpack;
 
 pub use format::Format;
+pub(crate) use format::Minima;
 pub use unpack::{Group, IQ4_LEVELS};
 
 use bytemuck::{Pod, Zeroable};

@@ -4,7 +4,7 @@ use half::{bf16, f16};
 
 use super::{Format, GROUP};
 
-/// 32 weights of any quantized format: `weight[i] = d * scales[i / 16] * q[i] + min`.
+/// 32 weights of any quantized format: `weight[i] = d * scales[i / 16] * q[i] + min * mins[i / 16]`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Group {
     /// The integers.
@@ -15,6 +15,8 @@ pub struct Group {
     pub d: f32,
     /// The group's offset; 0 where the format has none.
     pub min: f32,
+    /// Integer multiples of it for each half; 1 where the format has none.
+    pub mins: [i32; 2],
 }
 
 /// What the 4-bit indices of IQ4_NL and IQ4_XS stand for: closer together where weights are dense.
@@ -78,6 +80,18 @@ impl Format {
                 min: half_at(block, 2),
                 ..plain(half_at(block, 0), |i| five_bits(&block[4..], i))
             },
+            Self::Q2K => {
+                // Two halves of 128; in each, group k = j % 4 has bits 2 k of 32 bytes that all four groups share.
+                let quants = &block[16 + j / 4 * GROUP..];
+                let halves = [i32::from(block[2 * j]), i32::from(block[2 * j + 1])];
+                Group {
+                    q: core::array::from_fn(|i| (quants[i] >> (j % 4 * 2) & 3) as i8),
+                    scales: halves.map(|half| half & 0x0F),
+                    d: half_at(block, 80),
+                    min: half_at(block, 82),
+                    mins: halves.map(|half| -(half >> 4)),
+                }
+            }
             Self::Q4K | Self::Q5K => {
                 let (scale, min) = scale_min_k4(&block[4..16], j);
                 // Behind the scales Q5_K has 32 bytes of high bits, bit j for group j.
@@ -94,6 +108,7 @@ impl Format {
                     scales: [i32::from(scale); 2],
                     d: half_at(block, 0),
                     min: -(half_at(block, 2) * f32::from(min)),
+                    mins: [1; 2],
                 }
             }
             Self::Q6K => {
@@ -111,6 +126,7 @@ impl Format {
                     scales: [scale(0), scale(1)],
                     d: half_at(block, 208),
                     min: 0.0,
+                    mins: [1; 2],
                 }
             }
             Self::Iq4Nl => plain(half_at(block, 0), |i| {
@@ -123,6 +139,7 @@ impl Format {
                     scales: [i32::from(scale_iq4_xs(block, j)) - 32; 2],
                     d: half_at(block, 0),
                     min: 0.0,
+                    mins: [1; 2],
                 }
             }
             Self::Q3K => {
@@ -139,6 +156,7 @@ impl Format {
                     scales: [scale(0), scale(1)],
                     d: half_at(block, 108),
                     min: 0.0,
+                    mins: [1; 2],
                 }
             }
             Self::F32 | Self::F16 | Self::Bf16 => unreachable!("asserted above"),
@@ -168,7 +186,8 @@ impl Format {
                     let group = self.unpack(row, g);
                     for (i, o) in out.iter_mut().enumerate() {
                         let d = group.d * group.scales[i / 16] as f32;
-                        *o = d * f32::from(group.q[i]) + group.min;
+                        let min = group.min * group.mins[i / 16] as f32;
+                        *o = d * f32::from(group.q[i]) + min;
                     }
                 }
             }
@@ -183,6 +202,7 @@ fn plain(d: f32, q: impl Fn(usize) -> i8) -> Group {
         scales: [1; 2],
         d,
         min: 0.0,
+        mins: [1; 2],
     }
 }
 

@@ -107,6 +107,11 @@ unsafe impl<const VNNI: bool> Octet for Bytes32<VNNI> {
         unsafe { _mm256_mullo_epi32(a, b) }
     }
     #[inline(always)]
+    unsafe fn mul_i_with(a: __m256i, p: *const i32) -> __m256i {
+        // SAFETY: an integer at `p` is the caller's promise.
+        unsafe { _mm256_mullo_epi32(a, _mm256_set1_epi32(*p)) }
+    }
+    #[inline(always)]
     unsafe fn widen_i8(p: *const i8) -> __m256i {
         // SAFETY: 8 bytes at `p` are the caller's promise.
         unsafe { _mm256_cvtepi8_epi32(_mm_loadl_epi64(p.cast())) }

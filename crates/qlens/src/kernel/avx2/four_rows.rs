@@ -288,6 +288,11 @@ unsafe impl<const VNNI: bool> Simd for Bytes32<VNNI> {
         unsafe { _mm_mullo_epi32(a, b) }
     }
     #[inline(always)]
+    unsafe fn mul_i4_with(a: __m128i, p: *const i32) -> __m128i {
+        // SAFETY: an integer at `p` is the caller's promise.
+        unsafe { _mm_mullo_epi32(a, _mm_set1_epi32(*p)) }
+    }
+    #[inline(always)]
     unsafe fn store_i4(p: *mut i32, v: __m128i) {
         // SAFETY: 16 bytes at `p` are the caller's promise.
         unsafe { _mm_storeu_si128(p.cast(), v) }

@@ -19,10 +19,10 @@ use crate::{
         QuantizedRows,
         activations::{QuantizedTile, TILE},
         octet::{
-            Block, Blocks, Iq4Nl, Iq4Xs, Octet, Q3K, Q4_0, Q4_1, Q4K, Q5_0, Q5_1, Q5K, Q6K, Q8_0,
-            Scales,
+            Block, Blocks, Iq4Nl, Iq4Xs, Octet, Q2K, Q3K, Q4_0, Q4_1, Q4K, Q5_0, Q5_1, Q5K, Q6K,
+            Q8_0, Scales,
         },
-        panel::{self, MIN, PLAIN, SCALE, SCALE_AND_MIN, TWO_SCALES},
+        panel::{self, MIN, PLAIN, SCALE, SCALE_AND_MIN, TWO_SCALES, TWO_SCALES_AND_MINS},
         rows::{self, RowBlocks},
     },
     quant::{
@@ -52,8 +52,10 @@ struct Panel {
     d: [[f32; ROWS]; GROUPS],
     /// Integer scales by half group.
     scales: [[[i32; ROWS]; 2]; GROUPS],
-    /// Minima by group.
+    /// Minima by group, or what those of half groups are multiplied with.
     mins: [[f32; ROWS]; GROUPS],
+    /// Integer minima by half group.
+    half_mins: [[[i32; ROWS]; 2]; GROUPS],
 }
 
 /// How many bits a weight has less than eight: so far is it above its place at the top of a byte.
@@ -63,6 +65,7 @@ const fn spare_bits(format: Format) -> i32 {
         Format::Q5_0 | Format::Q5_1 | Format::Q5K => 3,
         Format::Q6K => 2,
         Format::Q3K => 5,
+        Format::Q2K => 6,
         _ => 0,
     }
 }
@@ -70,7 +73,7 @@ const fn spare_bits(format: Format) -> i32 {
 /// What weights are offset by, so that none is negative; those of some formats never are.
 const fn offset(format: Format) -> u8 {
     match format {
-        Format::Q4_1 | Format::Q5_1 | Format::Q4K | Format::Q5K => 0,
+        Format::Q4_1 | Format::Q5_1 | Format::Q2K | Format::Q4K | Format::Q5K => 0,
         _ => 0x80 >> spare_bits(format),
     }
 }
@@ -98,6 +101,7 @@ impl Panel {
         d: [[0.0; ROWS]; GROUPS],
         scales: [[[0; ROWS]; 2]; GROUPS],
         mins: [[0.0; ROWS]; GROUPS],
+        half_mins: [[[0; ROWS]; 2]; GROUPS],
     };
 
     /// Sets step `s` of octet `o` in group `g`.
@@ -139,7 +143,13 @@ impl Panel {
                 }
             }
             if let Some(min) = B::min::<J>(head) {
-                Vnni::store_f(self.mins[g][rows].as_mut_ptr(), min);
+                Vnni::store_f(self.mins[g][rows.clone()].as_mut_ptr(), min);
+            }
+            if let Some((scale, [first, second])) = B::half_mins::<J>(head) {
+                let [to_first, to_second] = &mut self.half_mins[g];
+                Vnni::store_i(to_first[rows.clone()].as_mut_ptr(), first);
+                Vnni::store_i(to_second[rows.clone()].as_mut_ptr(), second);
+                Vnni::store_f(self.mins[g][rows].as_mut_ptr(), scale);
             }
         }
     }
@@ -181,6 +191,9 @@ impl Panel {
             for (to, from) in self.scales[g + i].iter_mut().zip(&from.scales[i]) {
                 to[rows.clone()].copy_from_slice(from);
             }
+            for (to, from) in self.half_mins[g + i].iter_mut().zip(&from.half_mins[i]) {
+                to[rows.clone()].copy_from_slice(from);
+            }
         }
     }
 }
@@ -208,7 +221,7 @@ unsafe fn tile<B: Block, const KIND: u8>(
             let scales = &panel.scales[g];
             let mut sums = start::<B, KIND>(bias, TILE);
             four_steps(&mut sums, w, 0, q);
-            if KIND == TWO_SCALES {
+            if KIND == TWO_SCALES || KIND == TWO_SCALES_AND_MINS {
                 scale(&mut sums, &scales[0]);
                 let mut second = start::<B, KIND>(bias.add(TILE), 0);
                 four_steps(&mut second, w, 4, q);
@@ -236,6 +249,24 @@ unsafe fn tile<B: Block, const KIND: u8>(
                     for t in 0..TILE {
                         let s = _mm512_set1_ps(*x_s.add(t));
                         acc[h][t] = _mm512_fmadd_ps(min, s, acc[h][t]);
+                    }
+                }
+                if KIND == TWO_SCALES_AND_MINS {
+                    let scale = _mm512_loadu_ps(panel.mins[g].as_ptr().add(LANES * h));
+                    let [first, second] = &panel.half_mins[g];
+                    let first = _mm512_loadu_si512(first.as_ptr().add(LANES * h).cast());
+                    let second = _mm512_loadu_si512(second.as_ptr().add(LANES * h).cast());
+                    for t in 0..TILE {
+                        let (a, b) = (*bias.add(t), *bias.add(TILE + t));
+                        let sums = _mm512_add_epi32(
+                            _mm512_mullo_epi32(first, _mm512_set1_epi32(a)),
+                            _mm512_mullo_epi32(second, _mm512_set1_epi32(b)),
+                        );
+                        // -128 times the activations' sums.
+                        let of_128 = _mm512_set1_ps(1.0 / 128.0);
+                        let sums = _mm512_mul_ps(_mm512_cvtepi32_ps(sums), of_128);
+                        let scale = _mm512_mul_ps(scale, _mm512_set1_ps(*x_d.add(t)));
+                        acc[h][t] = _mm512_fmadd_ps(sums, scale, acc[h][t]);
                     }
                 }
             }
@@ -321,6 +352,7 @@ pub unsafe fn matmul(matrix: &Matrix<'_>, x: &QuantizedRows<'_>, out: &mut Colum
             Format::Q4_1 => prefill::<Q4_1, MIN>(matrix, x, out),
             Format::Q5_0 => prefill::<Q5_0, PLAIN>(matrix, x, out),
             Format::Q5_1 => prefill::<Q5_1, MIN>(matrix, x, out),
+            Format::Q2K => prefill::<Q2K, TWO_SCALES_AND_MINS>(matrix, x, out),
             Format::Q4K => prefill::<Q4K, SCALE_AND_MIN>(matrix, x, out),
             Format::Q5K => prefill::<Q5K, SCALE_AND_MIN>(matrix, x, out),
             Format::Q6K => prefill::<Q6K, TWO_SCALES>(matrix, x, out),

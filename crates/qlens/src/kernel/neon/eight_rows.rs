@@ -186,6 +186,11 @@ unsafe impl<const SDOT: bool, const SMMLA: bool> Octet for Bytes32<SDOT, SMMLA> 
         both(a, b, |a, b| unsafe { vmulq_s32(a, b) })
     }
     #[inline(always)]
+    unsafe fn mul_i_with(a: Self::I8, p: *const i32) -> Self::I8 {
+        // SAFETY: an integer at `p` is the caller's promise.
+        each(a, |a| unsafe { vmulq_n_s32(a, *p) })
+    }
+    #[inline(always)]
     unsafe fn widen_i8(p: *const i8) -> Self::I8 {
         // SAFETY: 8 bytes at `p` are the caller's promise.
         unsafe {
@@ -224,6 +229,7 @@ unsafe impl<const SDOT: bool, const SMMLA: bool> Octet for Bytes32<SDOT, SMMLA> 
                 3 => vcvtq_n_f32_s32::<3>(v),
                 4 => vcvtq_n_f32_s32::<4>(v),
                 5 => vcvtq_n_f32_s32::<5>(v),
+                7 => vcvtq_n_f32_s32::<7>(v),
                 _ => {
                     debug_assert!(FRACTION == 0, "no format has {FRACTION} bits of fraction");
                     vcvtq_f32_s32(v)

@@ -351,6 +351,11 @@ unsafe impl<const SDOT: bool, const SMMLA: bool> Simd for Bytes32<SDOT, SMMLA> {
         unsafe { vmulq_s32(a, b) }
     }
     #[inline(always)]
+    unsafe fn mul_i4_with(a: int32x4_t, p: *const i32) -> int32x4_t {
+        // SAFETY: an integer at `p` is the caller's promise.
+        unsafe { vmulq_n_s32(a, *p) }
+    }
+    #[inline(always)]
     unsafe fn store_i4(p: *mut i32, v: int32x4_t) {
         // SAFETY: 16 bytes at `p` are the caller's promise.
         unsafe { vst1q_s32(p, v) }
@@ -363,6 +368,7 @@ unsafe impl<const SDOT: bool, const SMMLA: bool> Simd for Bytes32<SDOT, SMMLA> {
                 2 => vcvtq_n_f32_s32::<2>(v),
                 4 => vcvtq_n_f32_s32::<4>(v),
                 5 => vcvtq_n_f32_s32::<5>(v),
+                7 => vcvtq_n_f32_s32::<7>(v),
                 _ => {
                     debug_assert!(FRACTION == 0, "no format has {FRACTION} bits of fraction");
                     vcvtq_f32_s32(v)

@@ -49,6 +49,11 @@ pub unsafe trait Blocks<S: Octet>: Block {
     unsafe fn min<const J: usize>(_head: &Self::Head) -> Option<S::F8> {
         None
     }
+    /// The integer minima of the two halves of group `J`, as they are subtracted, and before them their scale.
+    #[inline(always)]
+    unsafe fn half_mins<const J: usize>(_head: &Self::Head) -> Option<(S::F8, [S::I8; 2])> {
+        None
+    }
 }
 
 /// Integer scales of a group of eight rows.
@@ -85,6 +90,11 @@ impl Block for Q5_0 {
 pub struct Q5_1;
 impl Block for Q5_1 {
     const FORMAT: Format = Format::Q5_1;
+}
+/// [`Format::Q2K`].
+pub struct Q2K;
+impl Block for Q2K {
+    const FORMAT: Format = Format::Q2K;
 }
 /// [`Format::Q4K`].
 pub struct Q4K;

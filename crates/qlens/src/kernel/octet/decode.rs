@@ -4,6 +4,7 @@ use super::{Blocks, Octet, Scales};
 use crate::{
     kernel::{
         activations::QuantizedTile,
+        panel::minima,
         rows::{self, RowBlocks, Simd},
     },
     quant::{GROUP, Matrix, interleave::OCTET},
@@ -64,9 +65,16 @@ impl<S: Octet> Group<S> {
                 Scales::Halves(first, second) => S::add_i(S::mul_i(a, first), S::mul_i(b, second)),
             };
             let acc = S::fma(acc, B::to_f(sums), S::mul_with(d, x.d.add(g)));
-            match B::min::<J>(head) {
+            let acc = match B::min::<J>(head) {
                 None => acc,
                 Some(min) => S::fma_with(acc, min, x.s.add(g)),
+            };
+            match B::half_mins::<J>(head) {
+                None => acc,
+                Some((scale, mins)) => {
+                    let sums = minima::<S>(mins, x.bias.add(2 * g), 1);
+                    S::fma(acc, sums, S::mul_with(scale, x.d.add(g)))
+                }
             }
         }
     }

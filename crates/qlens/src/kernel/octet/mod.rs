@@ -13,13 +13,15 @@ mod decode;
 #[cfg(target_arch = "aarch64")]
 pub use blocks::six_bits;
 pub use blocks::{
-    Block, Blocks, Iq4Nl, Iq4Xs, Q3K, Q4_0, Q4_1, Q4K, Q5_0, Q5_1, Q5K, Q6K, Q8_0, Scales,
+    Block, Blocks, Iq4Nl, Iq4Xs, Q2K, Q3K, Q4_0, Q4_1, Q4K, Q5_0, Q5_1, Q5K, Q6K, Q8_0, Scales,
 };
 
 use super::{
     QuantizedRows,
     activations::{QuantizedTile, TILE},
-    panel::{self, MIN, PLAIN, Panel, SCALE, SCALE_AND_MIN, STEPS, TWO_SCALES},
+    panel::{
+        self, MIN, PLAIN, Panel, SCALE, SCALE_AND_MIN, STEPS, TWO_SCALES, TWO_SCALES_AND_MINS,
+    },
     rows::{RowBlocks, Simd},
 };
 use crate::{
@@ -78,6 +80,8 @@ pub unsafe trait Octet {
     unsafe fn add_i(a: Self::I8, b: Self::I8) -> Self::I8;
     /// Lane by lane.
     unsafe fn mul_i(a: Self::I8, b: Self::I8) -> Self::I8;
+    /// All lanes with the integer at `p`.
+    unsafe fn mul_i_with(a: Self::I8, p: *const i32) -> Self::I8;
     /// The eight signed bytes at `p`.
     unsafe fn widen_i8(p: *const i8) -> Self::I8;
     /// The eight unsigned bytes at `p`.
@@ -185,6 +189,7 @@ pub unsafe fn matmul<S: Octet + Simd>(
             Format::Q4_1 => product::<S, Q4_1, MIN>(matrix, x, out),
             Format::Q5_0 => product::<S, Q5_0, PLAIN>(matrix, x, out),
             Format::Q5_1 => product::<S, Q5_1, MIN>(matrix, x, out),
+            Format::Q2K => product::<S, Q2K, TWO_SCALES_AND_MINS>(matrix, x, out),
             Format::Q4K => product::<S, Q4K, SCALE_AND_MIN>(matrix, x, out),
             Format::Q5K => product::<S, Q5K, SCALE_AND_MIN>(matrix, x, out),
             Format::Q6K => product::<S, Q6K, TWO_SCALES>(matrix, x, out),

@@ -54,6 +54,12 @@ pub unsafe trait RowBlocks<S: Simd>: Block {
     unsafe fn min<const J: usize>(_head: &Self::Head) -> Option<S::F4> {
         None
     }
+    /// The four rows' integer minima of the halves of group `J`, as they are subtracted, and before them their scale,
+    /// for formats that have them.
+    #[inline(always)]
+    unsafe fn half_mins<const J: usize>(_head: &Self::Head) -> Option<(S::F4, [S::I4; 2])> {
+        None
+    }
 }
 
 /// What an expression gives for each of four rows. A closure might stay a function of its own, without the target
@@ -289,7 +295,7 @@ unsafe impl<S: Simd> RowBlocks<S> for Q6K {
     }
 }
 
-/// The bytes, signed, of the halves of group `J`: byte `i % 4` of number `i / 4` is that of half group `i`.
+/// The numbers of the halves of group `J` of four superblocks: byte `i % 4` of `head[i / 4]` is that of half group `i`.
 #[inline(always)]
 unsafe fn half_scales<S: Simd, const J: usize>(head: &[S::I4; 4]) -> [S::I4; 2] {
     let four = head[J / 2];

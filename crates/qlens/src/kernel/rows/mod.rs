@@ -92,6 +92,8 @@ pub unsafe trait Simd {
     unsafe fn add_i4(a: Self::I4, b: Self::I4) -> Self::I4;
     /// Lane by lane.
     unsafe fn mul_i4(a: Self::I4, b: Self::I4) -> Self::I4;
+    /// All lanes with the integer at `p`.
+    unsafe fn mul_i4_with(a: Self::I4, p: *const i32) -> Self::I4;
     /// To the four i32 at `p`.
     unsafe fn store_i4(p: *mut i32, v: Self::I4);
     /// Divided by `2^FRACTION`; exact where the quotient is an integer below 2^24.
@@ -138,6 +140,16 @@ impl<S: Simd> FourRows<S> {
             self.acc = S::fma_f4(self.acc, B::to_f4(sum), scale);
             if let Some(min) = B::min::<J>(head) {
                 self.acc = S::fma_f4_with(self.acc, min, x.s.add(g));
+            }
+            if let Some((scale, [first, second])) = B::half_mins::<J>(head) {
+                // -128 times the activations' sums.
+                let bias = x.bias.add(2 * g);
+                let (first, second) = (
+                    S::mul_i4_with(first, bias),
+                    S::mul_i4_with(second, bias.add(1)),
+                );
+                let sums = S::to_f4::<7>(S::add_i4(first, second));
+                self.acc = S::fma_f4(self.acc, sums, S::mul_f4_with(scale, x.d.add(g)));
             }
         }
     }
@@ -303,6 +315,12 @@ unsafe fn unpack_group<S: Simd, B: RowBlocks<S>, const J: usize>(
         }
         if let Some(min) = B::min::<J>(head) {
             S::store_f4(panel.mins[g][lane..].as_mut_ptr(), min);
+        }
+        if let Some((scale, [first, second])) = B::half_mins::<J>(head) {
+            let [to_first, to_second] = &mut panel.half_mins[g];
+            S::store_f4(panel.mins[g][lane..].as_mut_ptr(), scale);
+            S::store_i4(to_first[lane..].as_mut_ptr(), first);
+            S::store_i4(to_second[lane..].as_mut_ptr(), second);
         }
     }
 }

@@ -1,9 +1,9 @@
 //! Formats whose weights are unsigned and have minima.
 
-use super::{Blocks, HeadQ4K, Q4_1, Q4K, Q5_1, Q5K, Scales, step};
+use super::{Blocks, HeadQ4K, Q2K, Q4_1, Q4K, Q5_1, Q5K, Scales, step};
 use crate::{
     kernel::octet::Octet,
-    quant::interleave::{STEP, q4_1, q4_k},
+    quant::interleave::{OCTET, STEP, q2_k, q4_1, q4_k},
 };
 
 // SAFETY: every offset below is inside the octet that `quant::interleave` describes.
@@ -99,5 +99,69 @@ unsafe impl<S: Octet> Blocks<S> for Q5K {
     unsafe fn min<const J: usize>(head: &HeadQ4K<S>) -> Option<S::F8> {
         // SAFETY: as the impl.
         unsafe { <Q4K as Blocks<S>>::min::<J>(head) }
+    }
+}
+
+/// 4-bit scales and minima of the half groups of eight Q2_K superblocks, a byte each.
+pub struct HeadQ2K<S: Octet> {
+    scales: [u8; 16 * OCTET],
+    mins: [u8; 16 * OCTET],
+    dmin: S::F8,
+}
+
+// SAFETY: as for `Q4_1`.
+unsafe impl<S: Octet> Blocks<S> for Q2K {
+    const HALVES: bool = true;
+    type Head = HeadQ2K<S>;
+    #[inline(always)]
+    unsafe fn head(p: *const u8) -> HeadQ2K<S> {
+        // SAFETY: as the impl; both arrays are as many steps.
+        unsafe {
+            let dmin = S::halves(p.add(q2_k::DMIN));
+            let p = p.add(q2_k::SCALES);
+            let (mut scales, mut mins) = ([0; 16 * OCTET], [0; 16 * OCTET]);
+            for s in 0..16 * OCTET / STEP {
+                let both = step::<S>(p, s);
+                S::store(scales.as_mut_ptr().add(STEP * s), S::and(both, 0x0F));
+                S::store(mins.as_mut_ptr().add(STEP * s), S::shr::<4>(both));
+            }
+            HeadQ2K { scales, mins, dmin }
+        }
+    }
+    #[inline(always)]
+    unsafe fn steps<const J: usize>(p: *const u8) -> [S::Bytes; 8] {
+        // SAFETY: as the impl.
+        unsafe {
+            eight!(|s| {
+                let four = step::<S>(p.add(q2_k::QUANTS), J / 4 * 8 + s);
+                match J % 4 {
+                    0 => S::and(four, 3),
+                    1 => S::and(S::shr::<2>(four), 3),
+                    2 => S::and(S::shr::<4>(four), 3),
+                    _ => S::shr::<6>(four),
+                }
+            })
+        }
+    }
+    #[inline(always)]
+    unsafe fn scales<const J: usize>(head: &HeadQ2K<S>) -> Scales<S> {
+        // SAFETY: as `halves`.
+        let [first, second] = unsafe { halves::<S, J>(&head.scales) };
+        Scales::Halves(first, second)
+    }
+    #[inline(always)]
+    unsafe fn half_mins<const J: usize>(head: &HeadQ2K<S>) -> Option<(S::F8, [S::I8; 2])> {
+        // SAFETY: as `halves`.
+        Some((head.dmin, unsafe { halves::<S, J>(&head.mins) }))
+    }
+}
+
+/// The numbers of the halves of group `J`.
+#[inline(always)]
+unsafe fn halves<S: Octet, const J: usize>(numbers: &[u8; 16 * OCTET]) -> [S::I8; 2] {
+    // SAFETY: the caller's promise; `J` is below 8.
+    unsafe {
+        let p = numbers.as_ptr().add(2 * OCTET * J);
+        [S::widen_u8(p), S::widen_u8(p.add(OCTET))]
     }
 }

@@ -1,8 +1,8 @@
 //! Formats whose weights are unsigned and have minima.
 
-use super::{HeadQ4K, RowBlocks};
+use super::{HeadQ4K, RowBlocks, half_scales};
 use crate::kernel::{
-    octet::{Q4_1, Q4K, Q5_1, Q5K},
+    octet::{Q2K, Q4_1, Q4K, Q5_1, Q5K},
     rows::{ROWS, Simd},
 };
 
@@ -115,5 +115,70 @@ unsafe impl<S: Simd> RowBlocks<S> for Q5K {
     unsafe fn min<const J: usize>(head: &Self::Head) -> Option<S::F4> {
         // SAFETY: as the impl.
         unsafe { <Q4K as RowBlocks<S>>::min::<J>(head) }
+    }
+}
+
+/// Integer scales and minima of four Q2_K superblocks: byte `i % 4` of number `i / 4` is that of half group `i`.
+pub struct HeadQ2K<S: Simd> {
+    scales: [S::I4; 4],
+    mins: [S::I4; 4],
+    dmin: S::F4,
+}
+
+// SAFETY: as for `Q4_1`.
+unsafe impl<S: Simd> RowBlocks<S> for Q2K {
+    type Head = HeadQ2K<S>;
+    #[inline(always)]
+    unsafe fn begin(p: &mut [*const u8; ROWS]) -> (S::F4, Self::Head) {
+        let p = *p;
+        // SAFETY: as the impl.
+        unsafe {
+            let mut last = four!(|p| p.add(80));
+            let (d, dmin) = (S::take_halves(&mut last), S::take_halves(&mut last));
+            let p = S::words(p);
+            let scales = four!(|p| S::and_i4(p, 0x0F0F_0F0F));
+            let mins = four!(|p| S::and_i4(S::shr_i4::<4>(p), 0x0F0F_0F0F));
+            (d, HeadQ2K { scales, mins, dmin })
+        }
+    }
+    #[inline(always)]
+    unsafe fn quants<const J: usize>(p: [*const u8; ROWS], _: &Self::Head) -> [S::Bytes; ROWS] {
+        // SAFETY: as the impl.
+        unsafe {
+            four!(|p| {
+                let four = S::load(p.add(16 + J / 4 * 32));
+                let two = match J % 4 {
+                    0 => four,
+                    1 => S::shr::<2>(four),
+                    2 => S::shr::<4>(four),
+                    _ => S::shr::<6>(four),
+                };
+                S::and(two, 3)
+            })
+        }
+    }
+    #[inline(always)]
+    unsafe fn dot<const J: usize>(
+        head: &Self::Head,
+        sums: &mut S::Sums,
+        w: [S::Bytes; ROWS],
+        x: S::Bytes,
+    ) -> S::I4 {
+        // SAFETY: as the impl.
+        unsafe {
+            let [a, b] = S::dot_halves(sums, w, x);
+            let [first, second] = half_scales::<S, J>(&head.scales);
+            S::add_i4(S::mul_i4(a, first), S::mul_i4(b, second))
+        }
+    }
+    #[inline(always)]
+    unsafe fn scales<const J: usize>(head: &Self::Head) -> Option<[S::I4; 2]> {
+        // SAFETY: as the impl.
+        Some(unsafe { half_scales::<S, J>(&head.scales) })
+    }
+    #[inline(always)]
+    unsafe fn half_mins<const J: usize>(head: &Self::Head) -> Option<(S::F4, [S::I4; 2])> {
+        // SAFETY: as the impl.
+        Some((head.dmin, unsafe { half_scales::<S, J>(&head.mins) }))
     }
 }
