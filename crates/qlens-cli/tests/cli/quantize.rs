@@ -14,7 +14,7 @@ use crate::support::{
     signal, start,
 };
 
-const TYPES: [(&str, u32); 2] = [("Q8_0", 8), ("Q4_0", 2)];
+const TYPES: [(&str, u32); 3] = [("Q8_0", 8), ("Q4_0", 2), ("IQ4_NL", 20)];
 
 /// The bytes that come of a file.
 fn quantized(input: &str, target: &str) -> Vec<u8> {
@@ -70,7 +70,7 @@ fn matrices_change_and_all_else_stays_in_its_place() {
     ] {
         let before = fs::read(fixture(name)).unwrap();
         let before = Gguf::parse(&before).unwrap();
-        for ((target, number), file_type) in TYPES.into_iter().zip([7, 2]) {
+        for ((target, number), file_type) in TYPES.into_iter().zip([7, 2, 25]) {
             let after = quantized(&fixture(name), target);
             let after = Gguf::parse(&after).unwrap();
             assert_eq!(after.tensor_count(), before.tensor_count());
@@ -213,7 +213,7 @@ fn a_type_that_is_not_known_is_refused_with_those_that_are() {
     for target in ["q5_0", "q4_k_m", ""] {
         let outcome = run(&["quantize", &model(), &out, target]);
         assert_eq!((outcome.status, outcome.stdout.as_str()), (Some(2), ""));
-        assert!(outcome.stderr.contains("q8_0, q4_0"), "{outcome:?}");
+        assert!(outcome.stderr.contains("q8_0, q4_0, iq4_nl"), "{outcome:?}");
     }
     assert_eq!(names_in(folder.path()), [""; 0]);
 }

@@ -29,12 +29,13 @@ const EVERY: &[Processor] = &[CORTEX_A72, CORTEX_A76, MAX];
 const ONE: &[Processor] = &[CORTEX_A76];
 
 /// Models, and the processors that they run on.
-const FIXTURES: [(&str, &[Processor]); 9] = [
+const FIXTURES: [(&str, &[Processor]); 10] = [
     ("qwen2-f16", ONE),
     ("qwen2-q8_0", EVERY),
     ("qwen2-q4_0", EVERY),
     ("qwen2-q4_k_m", EVERY),
     ("qwen3-q5_1", ONE),
+    ("qwen3-q2_k", ONE),
     ("qwen3-q3_k_m", ONE),
     ("qwen3-iq4_xs", ONE),
     ("qwen35-f16", ONE),
