@@ -96,14 +96,27 @@ fn tools_are_told_of_where_the_template_has_a_place_for_them() {
     let place = folder();
     let tools = path_in(&place, "tools.json");
     fs::write(&tools, r#"[{"name": "clock", "parameters": {}}]"#).unwrap();
-    let told = ask(&file.path, &["--tools", &tools, "--ctx", "1024"]);
     let text = "<|im_start|>system\n# Tools\n\nYou may call one or more functions to assist with the user query.\n\n\
         You are provided with function signatures within <tools></tools> XML tags:\n<tools>\n\
         {\"type\": \"function\", \"function\": {\"name\": \"clock\", \"parameters\": {}}}\n</tools>\n\n\
         For each function call, return a json object with function name and arguments within <tool_call></tool_call> \
         XML tags:\n<tool_call>\n{\"name\": <function-name>, \"arguments\": <args-json-object>}\n</tool_call><|im_end|>\n\
         <|im_start|>user\nhello hello hello<|im_end|>\n<|im_start|>assistant\n";
-    prompt_in(&file.path, &told, text);
+    // It is longer than the context of a fixture, and as many tokens as that text.
+    let asked = [
+        "generate",
+        &file.path,
+        "--chat",
+        "hello hello hello",
+        "--tools",
+        &tools,
+    ];
+    let refused = run(&asked).refused(1);
+    assert!(refused.contains("the prompt is"), "{refused}");
+    assert_eq!(
+        refused,
+        run(&["generate", &file.path, "--prompt", text]).refused(1)
+    );
 
     let refused = run(&["generate", &model(), "--chat", "x", "--tools", &tools]).refused(1);
     assert!(refused.contains("no place for tools"), "{refused}");
@@ -112,18 +125,6 @@ fn tools_are_told_of_where_the_template_has_a_place_for_them() {
     assert!(
         refused.contains("a JSON array of function definitions is needed"),
         "{refused}"
-    );
-}
-
-/// As [`prompt`], in a longer context.
-fn prompt_in(model: &str, report: &serde_json::Value, text: &str) {
-    let args = [
-        "generate", model, "--prompt", text, "-n", "1", "--json", "--ctx", "1024",
-    ];
-    assert_eq!(
-        report["prompt_tokens"],
-        run(&args).json()["prompt_tokens"],
-        "{text}"
     );
 }
 
@@ -186,7 +187,7 @@ fn a_template_that_loops_grows_or_is_none_is_a_sentence() {
             "line 1: it takes more than",
         ),
         ("{% for %}", "its chat template fails in line 1"),
-        (grows, "takes more memory than it may"),
+        (grows, "line 1: it takes more than"),
     ] {
         let file = Changed::template(source);
         for outcome in [
