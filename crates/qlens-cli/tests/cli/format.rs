@@ -102,21 +102,8 @@ fn tools_are_told_of_where_the_template_has_a_place_for_them() {
         For each function call, return a json object with function name and arguments within <tool_call></tool_call> \
         XML tags:\n<tool_call>\n{\"name\": <function-name>, \"arguments\": <args-json-object>}\n</tool_call><|im_end|>\n\
         <|im_start|>user\nhello hello hello<|im_end|>\n<|im_start|>assistant\n";
-    // It is longer than the context of a fixture, and as many tokens as that text.
-    let asked = [
-        "generate",
-        &file.path,
-        "--chat",
-        "hello hello hello",
-        "--tools",
-        &tools,
-    ];
-    let refused = run(&asked).refused(1);
-    assert!(refused.contains("the prompt is"), "{refused}");
-    assert_eq!(
-        refused,
-        run(&["generate", &file.path, "--prompt", text]).refused(1)
-    );
+    let told = ask(&file.path, &["--tools", &tools]);
+    prompt(&file.path, &told, text);
 
     let refused = run(&["generate", &model(), "--chat", "x", "--tools", &tools]).refused(1);
     assert!(refused.contains("no place for tools"), "{refused}");
