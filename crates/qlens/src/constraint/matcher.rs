@@ -2,6 +2,7 @@
 
 use super::Constraint;
 use super::classes::{END, NEVER, TokenClasses, WALK};
+use super::program::Program;
 use super::state::State;
 use crate::sampler::{Mask, Sampler};
 
@@ -94,10 +95,20 @@ impl Mask for Matcher<'_> {
 
     fn apply(&self, logits: &mut [f32]) {
         let program = self.constraint.program;
-        let mut begins = [false; 256];
-        for (byte, begins) in (0..=u8::MAX).zip(&mut begins) {
-            *begins = { self.state }.step(program, byte);
-        }
+        let begins = follows(self.state, program);
+        // Much of a vocabulary begins with a space, which may stand before any value, and few values with the next byte.
+        let mut behind_space = self.state;
+        behind_space.step(program, b' ');
+        let behind_space = follows(behind_space, program);
+        let leads = |id, first| {
+            let mut bytes = self.tokens.tokenizer.spelled_bytes(id);
+            let may_be_second = |second: u8| behind_space[usize::from(second)];
+            if first == b' ' && !bytes.clone().nth(1).is_none_or(may_be_second) {
+                return false;
+            }
+            let mut state = self.state;
+            bytes.all(|byte| state.step(program, byte))
+        };
         let is_complete = self.is_complete();
         let room = self.state.room(program);
         let classes = self.tokens.classes.iter().map(|class| class.to_le_bytes());
@@ -108,10 +119,7 @@ impl Mask for Matcher<'_> {
                 (END, _) => is_complete,
                 // Plain text inside of a string: all that counts is its length.
                 (chars, Some(room)) if chars != WALK => u32::from(chars) <= room,
-                _ => {
-                    let bytes = self.tokens.tokenizer.spelled_bytes(id);
-                    begins[usize::from(first)] && self.after(bytes).is_some()
-                }
+                _ => begins[usize::from(first)] && leads(id, first),
             };
             if !may_come {
                 *logit = f32::NAN;
@@ -119,4 +127,9 @@ impl Mask for Matcher<'_> {
         }
         unknown.fill(f32::NAN);
     }
+}
+
+/// By byte, whether it may follow.
+fn follows(state: State, program: Program<'_>) -> [bool; 256] {
+    core::array::from_fn(|byte| { state }.step(program, byte as u8))
 }

@@ -280,7 +280,7 @@ impl<'m, 'a> Tokenizer<'m, 'a> {
     /// The bytes of an ordinary token of which [`token_bytes`](Self::token_bytes) gave the same before: without
     /// another look at whether its text is a good one, which takes longer than reading it.
     #[inline]
-    pub(crate) fn spelled_bytes(&self, id: u32) -> impl Iterator<Item = u8> + use<'m> {
+    pub(crate) fn spelled_bytes(&self, id: u32) -> impl Iterator<Item = u8> + Clone + use<'m> {
         let token = self.index.token(&self.vocabulary, id);
         Spelled::new(token.map_or(&[], |(text, _)| text))
     }
