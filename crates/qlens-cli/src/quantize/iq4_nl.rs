@@ -181,7 +181,8 @@ mod tests {
     fn levels_are_kept() {
         for scale in [1.0, -0.5, 3.25, -2.0_f32.powi(-14)] {
             let weights = array::from_fn(|i| scale * f32::from(IQ4_LEVELS[i * 7 % 16]));
-            assert_eq!(read(&iq4_nl(&weights)), weights, "{scale}");
+            let kept = read(&iq4_nl(&weights)).map(f32::to_bits);
+            assert_eq!(kept, weights.map(f32::to_bits), "{scale}");
         }
     }
 
@@ -215,7 +216,7 @@ mod tests {
         for tiny in [f32::from_bits(1), 1e-40, f32::MIN_POSITIVE] {
             let weights = array::from_fn(|i| [tiny, -tiny, 0.0, tiny / 2.0][i % 4]);
             let block = iq4_nl(&weights);
-            assert_eq!(read(&block), [0.0; GROUP]);
+            assert!(read(&block).iter().all(|&w| w == 0.0));
             assert!(is_sound(&weights, &block));
         }
     }
