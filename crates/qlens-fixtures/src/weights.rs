@@ -157,7 +157,8 @@ fn unit_scales(format: Format) -> (f32, f32) {
             let group = format.unpack(&sample, g);
             for (i, &q) in group.q.iter().enumerate() {
                 let scale = group.d * group.scales[i / 16] as f32;
-                let weight = f64::from(scale * f32::from(q) + group.min);
+                let weight =
+                    f64::from(scale * f32::from(q) + group.min * group.mins[i / 16] as f32);
                 sum += weight;
                 squares += weight * weight;
             }

@@ -188,7 +188,7 @@ const FINGERPRINTS: [(&str, KvType, u64); 17] = [
     ("qwen3-q5_0.gguf", KvType::F16, 0xbd0f_b1c0_ad4f_7367),
     ("qwen3-iq4_nl.gguf", KvType::F16, 0x2318_d013_b00c_eacc),
     ("qwen3-iq4_xs.gguf", KvType::F16, 0x0d44_2d30_7ae2_cbe3),
-    ("qwen3-q2_k.gguf", KvType::F16, 0),
+    ("qwen3-q2_k.gguf", KvType::F16, 0x7ca1_9174_bc5b_a343),
     ("qwen3-q3_k_m.gguf", KvType::F16, 0x2f93_c1ad_5b62_4b59),
     ("qwen3-q4_1.gguf", KvType::F16, 0x638e_aa92_d61c_2dd9),
     ("qwen3-q5_1.gguf", KvType::F16, 0xfec1_9c3d_1481_0be6),

@@ -170,10 +170,10 @@ fn what_runs_a_model_names_the_architecture_it_does_not_know() {
 
 #[test]
 fn what_runs_a_model_names_the_format_it_does_not_know() {
-    let changed = Changed::tensor_type("blk.1.attn_q.weight", 20);
+    let changed = Changed::tensor_type("blk.1.attn_q.weight", 16);
     let said = run(&["generate", &changed.path, "--tokens", "1"]).refused(1);
     assert!(
-        said.contains("blk.1.attn_q.weight is stored as IQ4_NL, which is not supported"),
+        said.contains("blk.1.attn_q.weight is stored as IQ2_XXS, which is not supported"),
         "{said}"
     );
 }

@@ -102,7 +102,7 @@ fn another_architecture_is_named_and_everything_else_is_shown() {
 fn another_block_format_is_named_and_everything_else_is_shown() {
     // The format's number, its name, and whether its size is known.
     for (number, name, is_known) in [
-        (20, "IQ4_NL", true),
+        (16, "IQ2_XXS", true),
         (4, "Q4_2", false),
         (200, "unknown", false),
     ] {

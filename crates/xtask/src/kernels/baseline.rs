@@ -16,7 +16,7 @@ use crate::workspace;
 pub const COMMAND: &str = "cargo xtask bench --only kernels --save";
 
 /// Per cent that a bench may grow by.
-const LIMIT: f64 = 3.0;
+const LIMIT: u128 = 3;
 
 const HEADING: &str = "\
 # Instructions (Ir) of each bench in benches/kernels.rs, by group, counted by Callgrind on x86-64 without those of
@@ -57,10 +57,11 @@ impl Verdict {
             (Some(_), None) => return Self::New,
             (None, _) => return Self::Gone,
         };
-        let change = percent(now, before);
-        if change > LIMIT {
+        let (hundredfold, limit) = (100 * u128::from(now), LIMIT * u128::from(before));
+        let same = 100 * u128::from(before);
+        if hundredfold > same + limit {
             Self::More { now, before }
-        } else if change < -LIMIT {
+        } else if hundredfold + limit < same {
             Self::Fewer { now, before }
         } else {
             Self::Same
