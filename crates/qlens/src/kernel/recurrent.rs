@@ -5,7 +5,7 @@ use super::{
     lanes::{LANES, Lanes},
 };
 
-/// Columns of a head's state that lie together: [`delta_rule`] takes as many at a time.
+/// Columns of a head's state that lie together: [`Compute::delta_rule`](super::Compute::delta_rule) takes as many at a time.
 pub const STATE_COLUMNS: usize = 2 * LANES;
 
 /// `x[i] *= sigmoid(gate[i])`, `sigmoid(x) = 1 / (1 + e^-x)`.

@@ -9,7 +9,7 @@
 //! | tokens a second here | the same; the one figure that is a bare time (`host`) |
 //! | bytes of the firmware | its ELF file (`sections`) |
 //! | cycles of the hot loops | `llvm-mca` on the compiler's assembly (`loops`, `mca`) |
-//! | instructions of the kernels on x86-64 | counted by Callgrind ([`kernels`](crate::kernels)) |
+//! | instructions of the kernels on x86-64 | counted by Callgrind ([`kernels`]) |
 
 mod board;
 mod figure;
