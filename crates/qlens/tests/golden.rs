@@ -235,7 +235,7 @@ fn kernels_threads_batches_and_layouts_do_not_change_a_bit() {
             fingerprint(&expected)
         );
         for (layout, model) in [("plain", &model), ("interleaved", &interleaved(&model))] {
-            for (&kernel, batch) in kernels.iter().flat_map(|k| [7, 1, 64].map(|b| (k, b))) {
+            for (&kernel, batch) in kernels.iter().flat_map(|k| [1, 7, 64].map(|b| (k, b))) {
                 // The specification is slow, and knows no batches.
                 if kernel == Kernel::Scalar && batch != 7 {
                     continue;
@@ -246,14 +246,14 @@ fn kernels_threads_batches_and_layouts_do_not_change_a_bit() {
                     context: 64,
                     kv,
                 };
-                assert!(
-                    bits(model, tokens, setup, &Inline) == expected,
-                    "{file} {layout} {setup:?}"
-                );
                 #[cfg(feature = "std")]
+                let workers: &dyn Workers = if batch == 64 { &Inline } else { &two };
+                #[cfg(not(feature = "std"))]
+                let workers = &Inline;
                 assert!(
-                    bits(model, tokens, setup, &two) == expected,
-                    "{file} {layout} {setup:?}, two threads"
+                    bits(model, tokens, setup, workers) == expected,
+                    "{file} {layout} {setup:?}, {} threads",
+                    workers.count()
                 );
             }
         }
