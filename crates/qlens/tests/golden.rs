@@ -61,7 +61,16 @@ fn mean_kls(file: &str, golden: &Golden) -> Vec<f64> {
 fn logits_are_the_references() {
     for (file, golden) in golden() {
         let floor = if file.contains("f16") { 2e-5 } else { 3e-4 };
-        for (i, kl) in mean_kls(&file, &golden).into_iter().enumerate() {
+        let kls = mean_kls(&file, &golden);
+        if file.contains("_k") || file.contains("iq") {
+            let theirs: f64 = golden.cases.iter().map(|c| c.llama_cpp_mean_kl).sum();
+            let ours: f64 = kls.iter().sum();
+            assert!(
+                ours <= theirs,
+                "{file}: {ours:.2e} over all cases, and llama.cpp's {theirs:.2e}"
+            );
+        }
+        for (i, kl) in kls.into_iter().enumerate() {
             let bound = (1.5 * golden.cases[i].llama_cpp_mean_kl).max(floor);
             assert!(
                 kl <= bound,
