@@ -59,6 +59,12 @@ impl Fixture {
         tensors.iter().map(|tensor| tensor.weights() as u64).sum()
     }
 
+    /// The file up to its first tensor's data. With a hole of zeros behind it, up to [`bytes`](Self::bytes), it is
+    /// a model of this shape that takes no space.
+    pub fn head(&self) -> Vec<u8> {
+        self.encode(&tensors::of(&self.shape, self.format)).0
+    }
+
     /// Writes the file. What is in memory is its directory and a small piece of one tensor.
     ///
     /// # Errors
