@@ -38,9 +38,9 @@ impl<'c> Matcher<'c> {
 
     /// Goes on with a token, if it may come. The end of the turn changes nothing.
     pub fn advance(&mut self, token: u32) -> bool {
-        match self.class(token) {
-            [_, END] => self.is_complete(),
-            [_, NEVER] => false,
+        match self.tokens.class(token).chars {
+            END => self.is_complete(),
+            NEVER => false,
             _ => match self.after(self.tokens.tokenizer.spelled_bytes(token)) {
                 Some(state) => {
                     self.state = state;
@@ -64,11 +64,6 @@ impl<'c> Matcher<'c> {
         self.advance(token).then_some(token)
     }
 
-    fn class(&self, token: u32) -> [u8; 2] {
-        let class = self.tokens.classes.get(token as usize);
-        class.map_or([0, NEVER], |class| class.to_le_bytes())
-    }
-
     /// The state behind these bytes, if they may come.
     fn after(&self, bytes: impl Iterator<Item = u8>) -> Option<State> {
         let mut state = self.state;
@@ -83,9 +78,9 @@ impl<'c> Matcher<'c> {
 
 impl Mask for Matcher<'_> {
     fn allows(&self, token: u32) -> bool {
-        match self.class(token) {
-            [_, END] => self.is_complete(),
-            [_, NEVER] => false,
+        match self.tokens.class(token).chars {
+            END => self.is_complete(),
+            NEVER => false,
             _ => {
                 let bytes = self.tokens.tokenizer.spelled_bytes(token);
                 self.after(bytes).is_some()
@@ -95,31 +90,35 @@ impl Mask for Matcher<'_> {
 
     fn apply(&self, logits: &mut [f32]) {
         let program = self.constraint.program;
-        let begins = follows(self.state, program);
-        // Much of a vocabulary begins with a space, which may stand before any value, and few values with the next byte.
+        let leads = follows(self.state, program);
         let mut behind_space = self.state;
-        behind_space.step(program, b' ');
-        let behind_space = follows(behind_space, program);
-        let leads = |id, first| {
-            let mut bytes = self.tokens.tokenizer.spelled_bytes(id);
-            let may_be_second = |second: u8| behind_space[usize::from(second)];
-            if first == b' ' && !bytes.clone().nth(1).is_none_or(may_be_second) {
-                return false;
-            }
+        let leads_spaced = match behind_space.step(program, b' ') {
+            true => follows(behind_space, program),
+            false => [false; 256],
+        };
+        let walks = |id| {
             let mut state = self.state;
+            let mut bytes = self.tokens.tokenizer.spelled_bytes(id);
             bytes.all(|byte| state.step(program, byte))
         };
         let is_complete = self.is_complete();
         let room = self.state.room(program);
-        let classes = self.tokens.classes.iter().map(|class| class.to_le_bytes());
+        let classes = self.tokens.iter();
         let (known, unknown) = logits.split_at_mut(logits.len().min(classes.len()));
-        for ((id, logit), [first, class]) in (0..).zip(known).zip(classes) {
-            let may_come = match (class, room) {
+        for ((id, logit), class) in (0..).zip(known).zip(classes) {
+            let may_come = match (class.chars, room) {
                 (NEVER, _) => false,
                 (END, _) => is_complete,
                 // Plain text inside of a string: all that counts is its length.
                 (chars, Some(room)) if chars != WALK => u32::from(chars) <= room,
-                _ => begins[usize::from(first)] && leads(id, first),
+                _ => {
+                    let leads = if class.is_spaced {
+                        &leads_spaced
+                    } else {
+                        &leads
+                    };
+                    leads[usize::from(class.lead)] && walks(id)
+                }
             };
             if !may_come {
                 *logit = f32::NAN;
