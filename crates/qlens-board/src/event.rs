@@ -32,6 +32,7 @@ impl SensorEvent {
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[allow(
     clippy::large_enum_variant,
     reason = "there is no heap to box an utterance into, and few events exist at a time"
@@ -85,6 +86,7 @@ impl SensorKind {
 /// Which way a swipe went, as the wearer sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Direction {
     /// Towards the eye: the next page.
     Forward,
