@@ -120,6 +120,8 @@ impl<S: Side, const TX: usize, const RX: usize, const STREAM: usize> Endpoint<S,
     /// `seed` should differ each time the chip starts: a counter in memory that survives a reset, a clock,
     /// noise. With the same one each time, frames that the link holds back while this side reboots may be
     /// taken for new ones, and nothing worse.
+    ///
+    /// As the initial value of a `static` an end takes as much flash as memory: better make it on start.
     pub const fn new(seed: u64, timing: Timing) -> Self {
         const {
             assert!(TX > 0 && STREAM > 0, "a queue of no places");

@@ -131,6 +131,13 @@ fn an_event_is_acknowledged_when_it_is_in_the_queue_and_not_before() {
         again == 0,
         "{again} frames were sent again that were known to be there"
     );
+    let now = world.now_us;
+    assert!(world.processor.due_us().is_some_and(|due| due > now));
+    while world.processor.due_us() != Some(0) {
+        let event = world.processor.next_message();
+        let event = event.expect("that there is room for what had to wait is said at once");
+        world.events.came(event.at_us, now);
+    }
     world.settle();
     assert_eq!(world.events.arrived(), world.events.next() as usize);
 }
