@@ -28,10 +28,18 @@ enum Out {
 impl Destination {
     /// Opens `path`, which may be anything but a directory and the file that `model` is read from.
     pub fn open(path: &Path, model: &ModelFile) -> Result<Self, Failure> {
+        Self::open_unless(path, &|found| model.is(found))
+    }
+
+    /// Opens `path`, which may be anything but a directory and a file that is read.
+    pub fn open_unless(
+        path: &Path,
+        is_read: &dyn Fn(&fs::Metadata) -> bool,
+    ) -> Result<Self, Failure> {
         let refuse = |what: &str| Failure::of_file(path, what);
         let cannot = |error| cannot_write(path, &error);
         let out = match fs::metadata(path) {
-            Ok(found) if model.is(&found) => {
+            Ok(found) if is_read(&found) => {
                 return Err(refuse("it is the model's own file; name another one"));
             }
             Ok(found) if found.is_dir() => {

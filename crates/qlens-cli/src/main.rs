@@ -8,6 +8,7 @@ mod bench;
 mod boards;
 mod chat;
 mod constrain;
+mod convert;
 mod destination;
 mod embed;
 mod failure;
@@ -59,6 +60,7 @@ enum Verb {
     Bench(bench::BenchArgs),
     Perplexity(perplexity::PerplexityArgs),
     Embed(embed::EmbedArgs),
+    Convert(convert::ConvertArgs),
     Quantize(quantize::QuantizeArgs),
     Pack(pack::PackArgs),
     Unpack(pack::UnpackArgs),
@@ -81,6 +83,7 @@ fn main() -> ExitCode {
         Verb::Bench(args) => bench::run(&args),
         Verb::Perplexity(args) => perplexity::run(&args),
         Verb::Embed(args) => embed::run(&args),
+        Verb::Convert(args) => convert::run(&args),
         Verb::Quantize(args) => quantize::run(&args),
         Verb::Pack(args) => pack::run(&args),
         Verb::Unpack(args) => pack::unpack(&args),

@@ -67,7 +67,8 @@ impl ModelFile {
         }
     }
 
-    fn map(path: PathBuf) -> Result<Self, Failure> {
+    /// Opens a file by its path.
+    pub fn map(path: PathBuf) -> Result<Self, Failure> {
         static REPORTED: Once = Once::new();
         let refuse = |error: io::Error| match error.kind() {
             io::ErrorKind::NotFound => Failure::new(format_args!(

@@ -5,6 +5,7 @@ mod bench;
 mod chat;
 mod command_line;
 mod constrain;
+mod convert;
 mod embed;
 mod format;
 mod generate;
