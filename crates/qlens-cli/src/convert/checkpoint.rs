@@ -11,7 +11,6 @@ use serde_json::Value as Json;
 
 use crate::failure::{Failure, reason};
 use crate::model_file::ModelFile;
-use crate::output::harmless;
 
 /// Bytes of JSON that are read; the largest tokenizers take 20 million.
 const MAX_JSON: u64 = 1 << 28;
@@ -125,12 +124,12 @@ fn named(
         });
         let Some(plain) = plain else {
             let what = format!("it says that tensors are in {file}, which is no name of a file");
-            return Err(Failure::of_file(path, harmless(&what)));
+            return Err(Failure::of_file(path, what));
         };
         let file = folder.join(plain);
         if !file.exists() {
-            let what = format!("it says that tensors are in {plain}, which is not there");
-            return Err(Failure::of_file(path, harmless(&what)));
+            let what = format!("it says that tensors are in {plain:?}, which is not there");
+            return Err(Failure::of_file(path, what));
         }
         paths.push(file);
     }
@@ -179,15 +178,18 @@ impl<'a> Weights<'a> {
         let mut places = HashMap::new();
         for shard in &shards.files {
             let file = shard.path();
-            let refuse = |what: String| Failure::of_file(file, harmless(&what));
-            let header = SafeTensors::deserialize(shard.bytes())
-                .map_err(|error| refuse(format!("it is no sound safetensors file: {error}")))?;
+            let header = SafeTensors::deserialize(shard.bytes()).map_err(|error| {
+                // It may have words of the file.
+                let error = error.to_string().replace(char::is_control, " ");
+                Failure::of_file(file, format!("it is no sound safetensors file: {error}"))
+            })?;
             for (full, view) in header.tensors() {
                 if let Some(name) = stripped(&full)
                     && let Some(other) = tensors.insert(name, Stored { view, file })
                 {
                     let other = other.file.display();
-                    return Err(refuse(format!("tensor {full} is in {other} as well")));
+                    let what = format!("tensor {full:?} is in {other} as well");
+                    return Err(Failure::of_file(file, what));
                 }
                 places.insert(full, file);
             }
@@ -195,8 +197,8 @@ impl<'a> Weights<'a> {
         for (full, file) in &shards.index {
             let file = folder.join(file.as_str().unwrap_or_default());
             if places.get(full).is_none_or(|&found| found != file) {
-                let what = format!("it has no tensor {full}, which {INDEX} says is there");
-                return Err(Failure::of_file(&file, harmless(&what)));
+                let what = format!("it has no tensor {full:?}, which {INDEX} says is there");
+                return Err(Failure::of_file(&file, what));
             }
         }
         Ok(Self { folder, tensors })
@@ -219,8 +221,8 @@ impl<'a> Weights<'a> {
         match self.tensors.iter().min_by_key(|(name, _)| *name) {
             None => Ok(()),
             Some((name, stored)) => {
-                let what = format!("tensor {name} has no place in a model of this shape");
-                Err(Failure::of_file(stored.file, harmless(&what)))
+                let what = format!("tensor {name:?} has no place in a model of this shape");
+                Err(Failure::of_file(stored.file, what))
             }
         }
     }

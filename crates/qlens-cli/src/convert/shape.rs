@@ -51,9 +51,9 @@ impl Shape {
         let architecture = architecture(config)?;
         let keys = Keys(config);
         if let Some(kind) = config.get("quantization_config").filter(|q| !q.is_null()) {
-            let kind = kind["quant_method"].as_str().unwrap_or("an unnamed method");
+            let kind = kind["quant_method"].as_str().unwrap_or_default();
             return Err(format!(
-                "its weights are quantized ({kind}); those in F32, F16 and BF16 can be converted"
+                "its weights are quantized ({kind:?}); those in F32, F16 and BF16 can be converted"
             ));
         }
         let rope = keys.get("rope_parameters").or(keys.get("rope_scaling"));
@@ -61,7 +61,7 @@ impl Shape {
         let rope_type = rope("rope_type").or(rope("type")).and_then(Json::as_str);
         if let Some(scaling) = rope_type.filter(|kind| !matches!(*kind, "default" | "mrope")) {
             return Err(format!(
-                "its positions are scaled ({scaling}), which is not supported; remove rope_scaling from it \
+                "its positions are scaled ({scaling:?}), which is not supported; remove rope_scaling from it \
                  for the context that the model was first trained for"
             ));
         }

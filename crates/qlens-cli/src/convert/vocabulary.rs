@@ -11,7 +11,6 @@ use super::shape::Shape;
 use super::special::Specials;
 use crate::failure::Failure;
 use crate::gguf_writer::Directory;
-use crate::output::harmless;
 
 /// Types of tokens, by their numbers in `tokenizer.ggml.token_type`.
 const NORMAL: i32 = 1;
@@ -41,7 +40,7 @@ pub fn state(
     let path = folder.join("tokenizer.json");
     let tokenizer = json(&path)?;
     let settings = json_if_any(&folder.join("tokenizer_config.json"))?;
-    let refuse = |what: String| Failure::of_file(&path, harmless(&what));
+    let refuse = |what: String| Failure::of_file(&path, what);
     let pre = pre_tokenizer(&tokenizer, shape.architecture).map_err(refuse)?;
     let tokens = tokens(&tokenizer, &settings, shape.n_vocab).map_err(refuse)?;
     let merges = merges(&tokenizer["model"]["merges"]).map_err(refuse)?;
@@ -56,7 +55,7 @@ pub fn state(
     for (name, text, key) in [
         ("bos", &specials.bos, "bos_token_id"),
         ("eos", &specials.eos, "eos_token_id"),
-        ("eot", &specials.eot, ""),
+        ("eot", &specials.eot, "eot_token_id"),
         ("padding", &specials.pad, "pad_token_id"),
     ] {
         let found = text.as_ref().and_then(|text| id_of(text, &texts, &types));
@@ -91,7 +90,7 @@ fn pre_tokenizer(tokenizer: &Json, architecture: Architecture) -> Result<&'stati
     match (known, expression, architecture) {
         (Some((_, name)), ..) => Ok(name),
         (None, Some(found), _) => Err(format!(
-            "it cuts text into words by an expression that is not Qwen's: {found}"
+            "it cuts text into words by an expression that is not Qwen's: {found:?}"
         )),
         (None, None, Architecture::Qwen35) => Ok("qwen35"),
         (None, None, _) => Ok("qwen2"),

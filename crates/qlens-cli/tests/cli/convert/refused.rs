@@ -100,11 +100,11 @@ fn a_configuration_of_another_model_is_named() {
         set("rms_norm_eps", json!("small")),
     );
     trial.says(
-        "its positions are scaled (yarn)",
+        "its positions are scaled (\"yarn\")",
         set("rope_scaling", json!({"type": "yarn", "factor": 4.0})),
     );
     trial.says(
-        "its weights are quantized (gptq)",
+        "its weights are quantized (\"gptq\")",
         set("quantization_config", json!({"quant_method": "gptq"})),
     );
     trial.says("config.json: it has no vocab_size", |c| {
@@ -141,7 +141,7 @@ fn tensors_that_are_not_the_models_are_named() {
         c.config["num_hidden_layers"] = json!(5);
     });
     trial.says(
-        "tensor layers.3.input_layernorm.weight has no place in a model of this shape",
+        "tensor \"layers.3.input_layernorm.weight\" has no place in a model of this shape",
         |c| c.config["num_hidden_layers"] = json!(3),
     );
     trial.says("it has no tensor lm_head.weight", |c| {
@@ -201,7 +201,7 @@ fn damaged_files_of_tensors_are_named() {
         }
     };
     trial.says_of_file(
-        "tensors are in model-00003-of-00002.safetensors, which is not there",
+        "tensors are in \"model-00003-of-00002.safetensors\", which is not there",
         index,
         replace("00002-of", "00003-of"),
     );
@@ -211,7 +211,7 @@ fn damaged_files_of_tensors_are_named() {
         replace("model-00002", "../model-00002"),
     );
     trial.says_of_file(
-        "it has no tensor model.none.weight, which model.safetensors.index.json says is there",
+        "it has no tensor \"model.none.weight\", which model.safetensors.index.json says is there",
         index,
         replace("model.norm.weight", "model.none.weight"),
     );
@@ -243,10 +243,10 @@ fn vocabularies_that_are_not_qwens_are_named() {
         },
     );
     trial.says(
-        "it cuts text into words by an expression that is not Qwen's: \\d",
+        "it cuts text into words by an expression that is not Qwen's: \"a\\nb\"",
         |c| {
             let part = &mut c.tokenizer["pre_tokenizer"]["pretokenizers"][0];
-            part["pattern"]["Regex"] = json!("\\d");
+            part["pattern"]["Regex"] = json!("a\nb");
         },
     );
     fs::remove_file(trial.dir().join("tokenizer.json")).unwrap();
