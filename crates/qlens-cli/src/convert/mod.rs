@@ -94,7 +94,7 @@ pub fn run(args: &ConvertArgs) -> Result<(), Failure> {
 /// The number of blocks that predict further tokens. What `config.json` says of them is not asked: they are often
 /// taken away when a model is trained further, and the number stays.
 fn blocks_behind(weights: &Weights<'_>) -> usize {
-    (0..)
+    (0..shape::MOST_LAYERS)
         .take_while(|block| weights.has(&format!("mtp.layers.{block}.input_layernorm.weight")))
         .count()
 }

@@ -18,7 +18,7 @@ const CLASSES: [&str; 3] = ["Model", "ForCausalLM", "ForConditionalGeneration"];
 
 /// Bounds of what is believed, so that sizes of tensors cannot overflow.
 const MOST: usize = 1 << 24;
-const MOST_LAYERS: usize = 256;
+pub const MOST_LAYERS: usize = 256;
 
 /// How the rotary dimensions of Qwen3.5 are shared out where a checkpoint does not say.
 const SECTIONS: [i32; 4] = [11, 11, 10, 0];
