@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::Read as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use safetensors::SafeTensors;
@@ -16,6 +17,14 @@ use crate::model_file::ModelFile;
 const MAX_JSON: u64 = 1 << 28;
 /// Which tensor is in which file, if there are several files.
 const INDEX: &str = "model.safetensors.index.json";
+/// What else is read.
+const OTHERS: [&str; 5] = [
+    "config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "chat_template.jinja",
+    "chat_template.json",
+];
 
 /// A file of JSON.
 pub fn json(path: &Path) -> Result<Json, Failure> {
@@ -94,9 +103,11 @@ impl Shards {
         })
     }
 
-    /// Whether this is one of the files.
-    pub fn contain(&self, found: &fs::Metadata) -> bool {
-        self.files.iter().any(|file| file.is(found))
+    /// Whether this is one of the files, or another one of their checkpoint in `folder`.
+    pub fn contain(&self, folder: &Path, found: &fs::Metadata) -> bool {
+        let place = |found: &fs::Metadata| (found.dev(), found.ino());
+        let is_it = |name| fs::metadata(folder.join(name)).is_ok_and(|m| place(&m) == place(found));
+        self.files.iter().any(|file| file.is(found)) || OTHERS.into_iter().chain([INDEX]).any(is_it)
     }
 }
 

@@ -83,7 +83,8 @@ pub fn run(args: &ConvertArgs) -> Result<(), Failure> {
         directory.tensor(name, &dims, format.ggml_type(), tensor.bytes(format));
     }
 
-    let out = Destination::open_unless(&args.output, &|found| shards.contain(found))?;
+    let is_read = |found: &fs::Metadata| shards.contain(&args.folder, found);
+    let out = Destination::open_unless(&args.output, &is_read)?;
     let mut data = TensorData::begin(&directory, "converting", out)?;
     for tensor in &tensors {
         tensor.write(tensor.format(matrices), &mut data)?;

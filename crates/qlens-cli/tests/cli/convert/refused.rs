@@ -263,10 +263,14 @@ fn what_is_there_already_stays_unless_all_went_well() {
     trial.checkpoint.write(&trial.dir(), 1);
     let dir = path_in(&trial.folder, "checkpoint");
     let weights = format!("{dir}/model.safetensors");
-    let before = fs::read(&weights).unwrap();
-    let said = run(&["convert", &dir, &weights]).refused(1);
-    assert!(said.contains("own file"), "{said}");
-    assert!(fs::read(&weights).unwrap() == before);
+    let link = path_in(&trial.folder, "link");
+    std::os::unix::fs::symlink(format!("{dir}/tokenizer.json"), &link).unwrap();
+    for path in [&weights, &format!("{dir}/config.json"), &link] {
+        let before = fs::read(path).unwrap();
+        let said = run(&["convert", &dir, path]).refused(1);
+        assert!(said.contains("own file"), "{said}");
+        assert!(fs::read(path).unwrap() == before);
+    }
     let said = run(&["convert", &dir, "/dev/full"]).refused(1);
     assert!(said.contains("no space left"), "{said}");
     let said = run(&["convert", &weights, "/dev/null"]).refused(1);
