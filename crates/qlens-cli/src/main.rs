@@ -17,7 +17,6 @@ mod gguf_writer;
 mod inspect;
 mod interrupt;
 mod logits;
-mod memory;
 mod model_file;
 mod models;
 mod output;
@@ -38,6 +37,10 @@ use std::time::Instant;
 use clap::{Parser, Subcommand};
 
 use failure::Failure;
+
+/// Bounds what chat templates take.
+#[global_allocator]
+static HEAP: qlens_jinja::Heap = qlens_jinja::Heap;
 
 /// Run quantized Qwen models with the very code that runs on the glasses
 #[derive(Parser)]

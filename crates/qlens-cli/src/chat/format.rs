@@ -4,10 +4,9 @@ use std::path::PathBuf;
 
 use qlens::chat::{Chat, Template, Thinking};
 use qlens::session::{self, Session};
+use qlens_jinja::{Jinja, python_json};
 use serde_json::Value;
 
-use super::jinja::Jinja;
-use super::python_json;
 use crate::failure::{Failure, reason};
 use crate::generate::refuse_prompt;
 use crate::model_file::ModelFile;

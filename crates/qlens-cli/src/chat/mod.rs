@@ -2,9 +2,7 @@
 
 mod conversation;
 pub mod format;
-mod jinja;
 mod prompt;
-mod python_json;
 pub mod show;
 
 use std::io::IsTerminal as _;

@@ -4,8 +4,8 @@ use std::fs;
 
 use crate::support::{Changed, Outcome, folder, model, path_in, qlens, run, run_with_input};
 
-const QWEN35: &str = include_str!("../data/templates/qwen3.5-0.8b.jinja");
-const QWEN3: &str = include_str!("../data/templates/qwen3-0.6b.jinja");
+const QWEN35: &str = include_str!("../../../qlens-jinja/templates/qwen3.5-0.8b.jinja");
+const QWEN3: &str = include_str!("../../../qlens-jinja/templates/qwen3-0.6b.jinja");
 
 /// Answers a question, as JSON.
 fn ask(model: &str, more: &[&str]) -> serde_json::Value {

@@ -1,15 +1,28 @@
 //! A file's own chat template, run: for models whose template is none of those that the runtime has.
 //!
+//! ```
+//! use qlens::chat::Chat;
+//! use qlens::gguf::Gguf;
+//! use qlens_jinja::Jinja;
+//!
+//! # let bytes = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/../qlens/tests/data/qwen2-q4_0.gguf"))?;
+//! let file = Gguf::parse(&bytes)?;
+//! let template = Jinja::new(&file, "{% for m in messages %}{{ m.role }}: {{ m.content }}{% endfor %}");
+//! assert_eq!(template.render(&Chat::new().user("Hi"))?, "user: Hi");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! Templates come with models from anywhere, so that one may loop, double a text forty times or be no
 //! template at all. Instructions, time, output and memory are limited, and what people said in a
 //! conversation cannot become a special token: where it spells one, a character is put into it that no
 //! text has, and taken out again once the special tokens of the template are found.
 
+mod limits;
+mod memory;
+pub mod python_json;
+
 use std::fmt::Display;
 use std::io::{self, Write};
-use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::thread;
-use std::time::Duration;
 
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Kwargs, Serde};
@@ -18,20 +31,15 @@ use qlens::chat::{Chat, Piece, Role, Template};
 use qlens::gguf::Gguf;
 use qlens::tokenizer::Tokenizer;
 
-use super::python_json;
-use crate::memory;
+pub use memory::Heap;
 
 /// Instructions that rendering may take; the longest conversation takes a hundredth.
 const FUEL: u64 = 1_000_000;
 /// Bytes that a template may have, and a prompt.
 const SOURCE_BYTES: usize = 1 << 20;
 const OUTPUT_BYTES: usize = 8 << 20;
-/// Bytes that rendering may take up.
-const MEMORY_BYTES: usize = 64 << 20;
-/// Instructions can be slow ones.
-const TIME: Duration = Duration::from_secs(5);
-/// Macros call each other as deep as fits.
-const STACK_BYTES: usize = 16 << 20;
+/// What it is called among templates.
+const NAME: &str = "chat_template";
 
 /// Tags that a model's own words may have as special tokens.
 const TAGS: [&str; 4] = ["<think>", "</think>", "<tool_call>", "</tool_call>"];
@@ -73,20 +81,36 @@ impl<'f> Jinja<'f> {
     /// Whether it gives conversations of every kind the same text as `template` does.
     ///
     /// Fails if the template cannot even render a question.
+    ///
+    /// # Errors
+    /// A sentence.
     pub fn renders_like(&self, template: &Template) -> Result<bool, String> {
-        let question = Chat::new().user("Hello");
-        if self.render(&question)? != built_in(template, &question) {
-            return Ok(false);
-        }
-        let is_same = |chat: &Chat<'_>| {
-            self.render(chat)
-                .is_ok_and(|text| text == built_in(template, chat))
-        };
-        Ok(probes(template.takes_tools()).iter().all(is_same))
+        let conversations = [Chat::new().user("Hello")].into_iter();
+        let mut conversations = conversations
+            .chain(probes(template.takes_tools()))
+            .map(|chat| Ok((self.variables(&chat)?, built_in(template, &chat))))
+            .collect::<Result<Vec<_>, String>>()?
+            .into_iter();
+        self.within_limits(move |environment| {
+            let is_same = |(variables, text): (Value, String)| {
+                rendered(environment, &variables).map(|own| own == text)
+            };
+            let is_question_same = conversations.next().map_or(Ok(true), is_same)?;
+            Ok(is_question_same && conversations.all(|other| is_same(other) == Ok(true)))
+        })
     }
 
     /// The text of the prompt for the assistant's next turn.
+    ///
+    /// # Errors
+    /// A sentence.
     pub fn render(&self, chat: &Chat<'_>) -> Result<String, String> {
+        let variables = self.variables(chat)?;
+        self.within_limits(move |environment| rendered(environment, &variables))
+    }
+
+    /// What a template is given.
+    fn variables(&self, chat: &Chat<'_>) -> Result<Value, String> {
         let messages: Vec<Value> = chat
             .turns()
             .iter()
@@ -106,17 +130,44 @@ impl<'f> Jinja<'f> {
         if !tools.is_empty() {
             variables.insert("tools".into(), tools.into());
         }
-        let variables = context! {
+        Ok(context! {
             messages,
             add_generation_prompt => true,
             bos_token => self.bos.as_str(),
             eos_token => self.eos.as_str(),
             ..Value::from(Serde(variables))
-        };
-        render(self.source, variables)
+        })
+    }
+
+    /// Does something with the template, if it is one and not too long, within limits.
+    fn within_limits<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Environment<'_>) -> Result<T, String> + Send + 'static,
+    ) -> Result<T, String> {
+        if self.source.len() > SOURCE_BYTES {
+            return Err(format!(
+                "its chat template has {} bytes, and at most {SOURCE_BYTES} are run",
+                self.source.len()
+            ));
+        }
+        let source = self.source.to_owned();
+        match limits::within(move || work(&environment(&source)?)) {
+            Ok(done) => done,
+            Err(limits::Fault::Time) => Err(fails(
+                None,
+                format_args!("it takes longer than {} ms", limits::TIME.as_millis()),
+            )),
+            Err(limits::Fault::Ended) => Err(fails(None, "it cannot be run")),
+            Err(limits::Fault::Thread) => {
+                Err("there is no memory to run its chat template in".to_owned())
+            }
+        }
     }
 
     /// The prompt for the assistant's next turn, in which only the template's own special tokens are any.
+    ///
+    /// # Errors
+    /// A sentence.
     pub fn prompt(&self, chat: &Chat<'_>, tokenizer: &Tokenizer<'_, '_>) -> Result<Prompt, String> {
         let is_free = |guard: &char| {
             !chat.tools().contains(*guard)
@@ -225,51 +276,27 @@ fn probes(with_tools: bool) -> Vec<Chat<'static>> {
     probes
 }
 
-/// Renders a template, within limits.
-fn render(source: &str, variables: Value) -> Result<String, String> {
-    if source.len() > SOURCE_BYTES {
-        return Err(format!(
-            "its chat template has {} bytes, and at most {SOURCE_BYTES} are run",
-            source.len()
-        ));
-    }
-    let (sender, receiver) = channel();
-    let source = source.to_owned();
-    let work = move || {
-        let _ = sender.send(memory::limited(MEMORY_BYTES, || {
-            rendered(&source, &variables)
-        }));
-    };
-    let thread = thread::Builder::new().stack_size(STACK_BYTES).spawn(work);
-    thread.map_err(|_| "there is no memory to run its chat template in".to_owned())?;
-    match receiver.recv_timeout(TIME) {
-        Ok(rendered) => rendered,
-        Err(RecvTimeoutError::Timeout) => Err(fails(
-            None,
-            format_args!("it takes longer than {} s", TIME.as_secs()),
-        )),
-        Err(RecvTimeoutError::Disconnected) => Err(fails(None, "it cannot be run")),
-    }
-}
-
-fn rendered(source: &str, variables: &Value) -> Result<String, String> {
-    let environment = environment();
+/// What a template makes of its variables.
+fn rendered(environment: &Environment<'_>, variables: &Value) -> Result<String, String> {
     let mut output = Bounded(Vec::new());
-    let done = environment
-        .template_from_named_str("chat_template", source)
-        .and_then(|template| {
-            template
-                .render_captured_to(variables, &mut output)
-                .map(drop)
-        });
+    let done = environment.get_template(NAME).and_then(|template| {
+        template
+            .render_captured_to(variables, &mut output)
+            .map(drop)
+    });
     match done {
         Ok(()) => String::from_utf8(output.0).map_err(|_| fails(None, "what it makes is no text")),
         Err(_) if output.0.len() >= OUTPUT_BYTES => Err(fails(
             None,
             format_args!("the prompt has more than {OUTPUT_BYTES} bytes"),
         )),
-        Err(error) => Err(fails(error.line(), what(&error))),
+        Err(error) => Err(failed(&error)),
     }
+}
+
+/// Where and why it fails.
+fn failed(error: &Error) -> String {
+    fails(error.line(), what(error))
 }
 
 /// What makes it fail, in words.
@@ -292,8 +319,8 @@ fn fails(line: Option<usize>, what: impl Display) -> String {
     }
 }
 
-/// What templates are written for: Python's Jinja, as Hugging Face's transformers set it up.
-fn environment() -> Environment<'static> {
+/// The template in what templates are written for: Python's Jinja, as Hugging Face's transformers set it up.
+fn environment(source: &str) -> Result<Environment<'_>, String> {
     let mut environment = Environment::new();
     environment.set_fuel(Some(FUEL));
     let mut syntax = SyntaxConfig::builder();
@@ -317,7 +344,9 @@ fn environment() -> Environment<'static> {
         };
         json.map_err(|error| Error::new(ErrorKind::BadSerialization, error.to_string()))
     });
-    environment
+    let added = environment.add_template(NAME, source);
+    added.map_err(|error| failed(&error))?;
+    Ok(environment)
 }
 
 /// Output of a limited length.

@@ -4,9 +4,6 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::io::Write as _;
 
-#[global_allocator]
-static HEAP: Heap = Heap;
-
 thread_local! {
     /// Bytes that this thread may still take; `None` where nothing is bounded.
     static LEFT: Cell<Option<usize>> = const { Cell::new(None) };
@@ -21,8 +18,15 @@ pub fn limited<T>(bytes: usize, work: impl FnOnce() -> T) -> T {
     done
 }
 
-/// The system's heap, counted where it is bounded.
-struct Heap;
+/// The system's heap, counted where it is bounded. Nothing is bounded in a program of which this is not the global
+/// allocator:
+///
+/// ```
+/// #[global_allocator]
+/// static HEAP: qlens_jinja::Heap = qlens_jinja::Heap;
+/// # fn main() {}
+/// ```
+pub struct Heap;
 
 fn take(bytes: usize) {
     let Ok(Some(left)) = LEFT.try_with(Cell::get) else {
@@ -43,7 +47,7 @@ fn give_back(bytes: usize) {
 fn end() -> ! {
     LEFT.set(None);
     let _ = std::io::stderr()
-        .write_all(b"error: the model's chat template takes more memory than it may (64 MiB)\n");
+        .write_all(b"error: the model's chat template takes more memory than it may (48 MB)\n");
     std::process::exit(1);
 }
 

@@ -5,10 +5,10 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 use super::*;
 
-const QWEN25: &str = include_str!("../../../tests/data/templates/qwen2.5-coder.jinja");
-const QWEN3: &str = include_str!("../../../tests/data/templates/qwen3-0.6b.jinja");
-const QWEN35_SMALL: &str = include_str!("../../../tests/data/templates/qwen3.5-0.8b.jinja");
-const QWEN35: &str = include_str!("../../../tests/data/templates/qwen3.5-4b.jinja");
+const QWEN25: &str = include_str!("../templates/qwen2.5-coder.jinja");
+const QWEN3: &str = include_str!("../templates/qwen3-0.6b.jinja");
+const QWEN35_SMALL: &str = include_str!("../templates/qwen3.5-0.8b.jinja");
+const QWEN35: &str = include_str!("../templates/qwen3.5-4b.jinja");
 const PUBLISHED: [&str; 4] = [QWEN25, QWEN3, QWEN35_SMALL, QWEN35];
 
 const TOOLS: &str = "{\"type\": \"function\", \"function\": {\"name\": \"weather\", \"description\": \"How's it <there>?\", \
@@ -104,7 +104,11 @@ fn calls_in_json_are_rendered_as_the_model_said_them() {
         let variables = context! { messages => Serde(messages), add_generation_prompt => true };
         let chat = Chat::new().user("?").assistant(said).turn(Role::Tool, "1");
         let template = Template::from_jinja(source);
-        assert_eq!(render(source, variables), Ok(built_in(&template, &chat)));
+        let environment = environment(source).unwrap();
+        assert_eq!(
+            rendered(&environment, &variables),
+            Ok(built_in(&template, &chat))
+        );
     }
 }
 

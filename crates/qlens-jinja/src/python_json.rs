@@ -27,11 +27,17 @@ fn separate<W: Write + ?Sized>(out: &mut W, first: bool) -> io::Result<()> {
 }
 
 /// A value on one line.
+///
+/// # Errors
+/// It is nothing that JSON has, as a map with keys that are no text.
 pub fn line(value: &impl Serialize) -> serde_json::Result<String> {
     written(value, Spaced)
 }
 
 /// A value indented by so many spaces a level.
+///
+/// # Errors
+/// As [`line`].
 pub fn indented(value: &impl Serialize, spaces: usize) -> serde_json::Result<String> {
     written(
         value,
