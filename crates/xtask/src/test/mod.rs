@@ -9,6 +9,7 @@ mod emulated;
 mod end_to_end;
 mod faults;
 mod golden;
+mod hostile;
 mod kernels;
 
 use std::process::ExitCode;
@@ -65,6 +66,10 @@ const STAGES: &[Stage] = &[
     Stage {
         name: "host tests",
         run: cargo_stages::host,
+    },
+    Stage {
+        name: "hostile input",
+        run: hostile::run,
     },
     Stage {
         name: "lints",
