@@ -43,7 +43,7 @@ pub fn watched<T>(case: impl FnOnce() -> T) -> (T, Duration) {
     set(Some((start, Instant::now())));
     let done = case();
     set(None);
-    (done, processor_time() - start)
+    (done, processor_time().saturating_sub(start))
 }
 
 fn set(begun: Option<(Duration, Instant)>) {
