@@ -184,3 +184,29 @@ fn a_model_without_the_tags_cannot_be_limited_in_thinking() {
         assert_eq!(session.set_thinking_budget(None), Ok(()));
     });
 }
+
+#[test]
+fn a_thought_is_closed_where_it_would_have_been_if_the_session_is_saved_in_between() {
+    let model = thinking_model();
+    let [greedy, _] = samplers();
+    let whole = |restore: Option<&[u8]>, after: usize| {
+        with_session(&model, Setup::default(), &Inline, |mut session| {
+            session.set_thinking_budget(Some(5)).unwrap();
+            match restore {
+                None => session.feed_pieces(PROMPT).unwrap(),
+                Some(mut saved) => session.restore(&mut saved).unwrap(),
+            }
+            assert!(session.prompt_is_thinking());
+            answer(&mut session, &mut greedy.clone(), after);
+            let mut saved = Vec::new();
+            session.save(&mut saved).unwrap();
+            (session.tokens().to_vec(), saved)
+        })
+    };
+    let (expected, _) = whole(None, 16);
+    for after in 0..14 {
+        let (_, saved) = whole(None, after);
+        let (tokens, _) = whole(Some(&saved), 16);
+        assert_eq!(tokens, expected, "saved after {after} tokens");
+    }
+}

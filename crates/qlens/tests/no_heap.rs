@@ -111,6 +111,7 @@ fn nothing_is_allocated_after_session_new() {
     let mut embedding = vec![0.0; model.config().n_embd];
     let mut session = Session::new(&model, &plan, &mut arena, &Inline).unwrap();
     let (mut classes, mut words) = (vec![0; model.config().n_vocab], vec![0; 300]);
+    let mut file = vec![0; 100_000];
 
     FORBIDDEN.set(true);
     session.set_max_tokens(Some(20));
@@ -132,6 +133,10 @@ fn nothing_is_allocated_after_session_new() {
     let constrained = [&mut Sampler::greedy(), &mut sampler]
         .into_iter()
         .all(|sampler| constrained_answer(&mut session, sampler, &mut classes, &mut words));
+    let saved =
+        session.save(&mut &mut file[..]).is_ok() && session.save(&mut &mut [0; 9][..]).is_err();
+    let restored = session.restore(&mut &file[..]).is_ok() && !session.tokens().is_empty();
+    let refused = session.restore(&mut &file[1..]).is_err();
     session.clear();
     let refed = session.feed_tokens(&[4, 5, 6]).is_ok();
     let mut cancel = |_: Progress| Some(Interrupt::Cancelled);
@@ -147,6 +152,9 @@ fn nothing_is_allocated_after_session_new() {
             && visited == 3
             && embedded
             && constrained
+            && saved
+            && restored
+            && refused
             && refed
             && cancelled
     );

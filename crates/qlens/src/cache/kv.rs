@@ -17,6 +17,9 @@ use crate::{
     },
 };
 
+/// Bytes of a block of eight positions' int8 keys.
+const OCTET_BYTES: usize = OCTET * size_of::<BlockQ8_0>();
+
 /// How keys and values are stored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -149,8 +152,7 @@ impl<'a> KvCache<'a> {
                 }
                 KvType::Q8_0 => {
                     let first = start + position / OCTET * OCTET * self.row;
-                    let octets =
-                        self.keys[first..].chunks_exact_mut(OCTET * size_of::<BlockQ8_0>());
+                    let octets = self.keys[first..].chunks_exact_mut(OCTET_BYTES);
                     for (octet, key) in octets.zip(key.chunks_exact(GROUP)) {
                         let mut block = [BlockQ8_0::zeroed()];
                         compute.to_q8_0(&mut block, key);
@@ -174,6 +176,59 @@ impl<'a> KvCache<'a> {
                 bytemuck::cast_slice(values),
             ),
         }
+    }
+}
+
+/// Keys and values of the first positions, as they are saved: layer by layer and head by head the keys, then the
+/// values, in the layout that they have in the cache. Int8 keys come eight positions at a time; those of positions
+/// that are not saved are zero.
+impl KvCache<'_> {
+    /// How it is stored.
+    pub fn kv(&self) -> KvType {
+        self.kv
+    }
+
+    /// The first `n` positions of everything, piece by piece.
+    pub fn save<E>(&self, n: usize, put: &mut dyn FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
+        let whole = match self.kv {
+            KvType::F16 => n,
+            KvType::Q8_0 => n / OCTET * OCTET,
+        };
+        for start in (0..self.keys.len()).step_by(self.head.max(1)) {
+            let keys = &self.keys[start..start + self.head];
+            let (keys, rest) = keys.split_at(whole * self.row);
+            put(keys)?;
+            if whole < n {
+                let octets = rest[..OCTET * self.row].chunks_exact(OCTET_BYTES);
+                for octet in octets {
+                    let mut copy = [0; OCTET_BYTES];
+                    copy.copy_from_slice(octet);
+                    for unused in n - whole..OCTET {
+                        put_q8_0(&mut copy, unused, &BlockQ8_0::zeroed());
+                    }
+                    put(&copy)?;
+                }
+            }
+            put(&self.values[start..start + n * self.row])?;
+        }
+        Ok(())
+    }
+
+    /// Lets `take` fill in what [`save`](Self::save) gave of `n` positions, which the context holds.
+    pub fn restore<E>(
+        &mut self,
+        n: usize,
+        take: &mut dyn FnMut(&mut [u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let keys = match self.kv {
+            KvType::F16 => n,
+            KvType::Q8_0 => n.next_multiple_of(OCTET),
+        };
+        for start in (0..self.keys.len()).step_by(self.head.max(1)) {
+            take(&mut self.keys[start..start + keys * self.row])?;
+            take(&mut self.values[start..start + n * self.row])?;
+        }
+        Ok(())
     }
 }
 

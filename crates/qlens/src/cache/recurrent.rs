@@ -121,6 +121,11 @@ impl<'a> Recurrent<'a> {
         }
     }
 
+    /// Numbers of the state.
+    pub fn numbers(&self) -> usize {
+        self.state.len()
+    }
+
     /// Whether there is any state.
     pub fn is_there(&self) -> bool {
         self.shape.is_some()
@@ -180,5 +185,79 @@ impl<'a> Recurrent<'a> {
         };
         self.seen = Some(seen);
         seen
+    }
+
+    /// How many positions it has seen where [`rewind`](Self::rewind) to `positions` would go back to, and where the copies
+    /// would then be, 0 for none.
+    pub fn places(&self, positions: usize) -> [usize; Sizes::STATES] {
+        let there = |at: usize| if at <= positions { at } else { 0 };
+        let [prompt, draft] =
+            [Mark::Prompt, Mark::Draft].map(|mark| there(self.marks[mark as usize].0));
+        let seen = match self.seen {
+            _ if !self.is_there() => positions,
+            Some(seen) if seen <= positions => seen,
+            _ => prompt.max(draft),
+        };
+        [seen, prompt, draft]
+    }
+
+    /// The state at each of these [`places`](Self::places), once where two are one; none for 0.
+    pub fn save<E>(
+        &self,
+        places: [usize; Sizes::STATES],
+        put: &mut dyn FnMut(&[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        if !self.is_there() {
+            return Ok(());
+        }
+        for (i, at) in places.into_iter().enumerate() {
+            if at == 0 || places[..i].contains(&at) {
+                continue;
+            }
+            let copy = self.marks.iter().find(|(mark, _)| *mark == at);
+            let state = match copy {
+                Some((_, copy)) if self.seen != Some(at) => copy,
+                _ => &*self.state,
+            };
+            put(bytemuck::cast_slice(state))?;
+        }
+        Ok(())
+    }
+
+    /// Lets `take` fill in what [`save`](Self::save) gave for these places. If it fails, there is no state, and
+    /// [`rewind`](Self::rewind) is what makes one.
+    pub fn restore<E>(
+        &mut self,
+        places: [usize; Sizes::STATES],
+        take: &mut dyn FnMut(&mut [u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        if !self.is_there() {
+            return Ok(());
+        }
+        self.seen = None;
+        for (at, _) in &mut self.marks {
+            *at = 0;
+        }
+        let [seen, ..] = places;
+        if seen == 0 {
+            self.state.fill(0.0);
+        } else {
+            take(bytemuck::cast_slice_mut(self.state))?;
+        }
+        for i in 1..places.len() {
+            let at = places[i];
+            let (before, after) = self.marks.split_at_mut(i - 1);
+            let (mark, copy) = &mut after[0];
+            if at > 0 && at == seen {
+                copy.copy_from_slice(self.state);
+            } else if let Some((_, same)) = before.iter().find(|(mark, _)| at > 0 && *mark == at) {
+                copy.copy_from_slice(same);
+            } else if at > 0 {
+                take(bytemuck::cast_slice_mut(copy))?;
+            }
+            *mark = at;
+        }
+        self.seen = Some(seen);
+        Ok(())
     }
 }

@@ -10,12 +10,14 @@ mod config;
 mod delta_net;
 mod error;
 mod feed_forward;
+mod fingerprint;
 mod pass;
 mod qwen2;
 mod weights;
 
 pub use config::{Architecture, Config, DeltaNet, LayerPlace};
 pub use error::{Error, Name, TensorKind};
+pub(crate) use fingerprint::fingerprint;
 pub(crate) use pass::{Pass, Scratch};
 pub(crate) use weights::{Layer, Weights};
 

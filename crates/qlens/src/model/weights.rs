@@ -140,6 +140,17 @@ impl<'m, 'a> Weights<'m, 'a> {
         bytemuck::cast_slice(self.data(place))
     }
 
+    /// Every tensor as a matrix, a vector as one of one row, in an order of their own, whatever the file's; one
+    /// of no rows for each that the model does without.
+    pub fn tensors(&self) -> impl Iterator<Item = Matrix<'m>> {
+        let whole = [self.token_embd, self.output_norm, self.output];
+        let layers: &[Place] = bytemuck::cast_slice(self.layers);
+        whole
+            .into_iter()
+            .chain(layers.iter().copied())
+            .map(|place| self.matrix(&place))
+    }
+
     fn data(&self, place: &Place) -> &'m [u8] {
         &self.bytes[place.offset as usize..][..place.bytes as usize]
     }

@@ -138,6 +138,20 @@ impl<'m> Matrix<'m> {
             .then(|| &self.data[start..start + OCTET * bytes])
     }
 
+    /// Shows the bytes of row `r`, in pieces, as they are in [`Layout::Rows`]; nothing past the last row.
+    pub(crate) fn show_row(&self, r: usize, show: &mut dyn FnMut(&[u8])) {
+        if let Some(row) = self.row(r) {
+            show(row);
+        } else if let Some(octets) = self.octets(r / OCTET * OCTET) {
+            let bytes = self.format.block_bytes();
+            for octet in octets.chunks_exact(OCTET * bytes) {
+                let mut blocks = [0; MAX_OCTET_BYTES];
+                deinterleave(self.format, octet, &mut blocks);
+                show(&blocks[r % OCTET * bytes..][..bytes]);
+            }
+        }
+    }
+
     /// Row `r` as f32, into `out` (`[cols]`); false when there is no such row or `out` has another length.
     #[must_use]
     pub fn dequantize_row(&self, r: usize, out: &mut [f32]) -> bool {

@@ -101,6 +101,7 @@ impl Session<'_, '_, '_> {
         if self.ready {
             return Ok(());
         }
+        self.want_last_row();
         if self.evaluated >= self.len
             && let Some(interrupt) = watch.check(self.progress())
         {
@@ -132,6 +133,15 @@ impl Session<'_, '_, '_> {
         }
         self.ready = true;
         Ok(())
+    }
+
+    /// Has the last token read again if it was read before the session was restored: nothing is left of that
+    /// pass but what is in the cache.
+    pub(super) fn want_last_row(&mut self) {
+        if self.evaluated >= self.len && !self.rows.contains(&(self.len - 1)) {
+            self.evaluated = self.len - 1;
+            self.stats.reused_tokens = self.stats.reused_tokens.min(self.evaluated);
+        }
     }
 
     /// Writes a draft behind the context, for a pass over its last `tokens` and the draft; returns its
@@ -188,7 +198,8 @@ impl Session<'_, '_, '_> {
             pass.layer(s, &mut self.cache, il);
         }
         self.cache.recurrent.end_pass(position + tokens);
-        (self.first_row, self.evaluated) = (position, position + tokens);
+        self.rows = position..position + tokens;
+        self.evaluated = self.rows.end;
         if at.phase == Phase::Decode {
             self.stats.decode_passes += 1;
         }
@@ -197,7 +208,7 @@ impl Session<'_, '_, '_> {
 
     /// The logits that follow `position`, which was in the last pass.
     fn compute_logits(&mut self, position: usize) {
-        let row = position - self.first_row;
+        let row = position - self.rows.start;
         let pass = self.engine.pass(self.progress().phase, 1, position);
         pass.logits(&mut self.scratch, row, self.logits);
     }

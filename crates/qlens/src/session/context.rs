@@ -218,7 +218,7 @@ impl<'m, 'a> Session<'m, 'a, '_> {
     }
 
     /// Nothing is known yet of what follows the context.
-    fn begin_answer(&mut self) {
+    pub(super) fn begin_answer(&mut self) {
         (self.ready, self.stop) = (false, None);
         self.thinking.begin(false);
         self.utf8 = Utf8Stream::default();

@@ -24,6 +24,7 @@ impl Session<'_, '_, '_> {
         if self.len == 0 {
             return Err(Error::EmptyPrompt);
         }
+        self.want_last_row();
         self.evaluated = self.cache.recurrent.rewind(self.evaluated);
         while self.evaluated < self.len {
             let tokens = self.batch.min(self.len - self.evaluated);
@@ -33,7 +34,7 @@ impl Session<'_, '_, '_> {
         }
         let position = self.len - 1;
         let pass = self.engine.pass(self.progress().phase, 1, position);
-        pass.state(&self.scratch, position - self.first_row, out);
+        pass.state(&self.scratch, position - self.rows.start, out);
         normalize(out);
         Ok(())
     }

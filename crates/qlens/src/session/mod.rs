@@ -5,12 +5,15 @@ mod context;
 mod draft;
 mod embed;
 mod error;
+pub mod saved;
 mod thinking;
 mod watch;
 
 pub use answer::{Piece, Stats, Stop, Visit};
 pub use error::Error;
 pub use watch::{Interrupt, Phase, Progress, Watch};
+
+use core::ops::Range;
 
 use heapless::String;
 
@@ -79,8 +82,8 @@ pub struct Session<'m, 'a, 'w> {
     tokens: &'a mut [u32],
     len: usize,
     evaluated: usize,
-    /// Position of the first of the rows that the last pass left in `scratch`.
-    first_row: usize,
+    /// Positions whose rows the last pass left in `scratch`.
+    rows: Range<usize>,
     /// Whether `logits` are those that follow the whole context.
     ready: bool,
     utf8: Utf8Stream,
@@ -185,7 +188,7 @@ impl<'m, 'a, 'w> Session<'m, 'a, 'w> {
             tokens: arena.take(s.context).ok_or(too_small)?,
             len: 0,
             evaluated: 0,
-            first_row: 0,
+            rows: 0..0,
             ready: false,
             utf8: Utf8Stream::default(),
             text: String::new(),

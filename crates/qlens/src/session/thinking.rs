@@ -13,19 +13,25 @@ use crate::{
 const CLOSING: &str = "\n</think>\n\n";
 
 /// Tokens that closing may take.
-const CLOSING_TOKENS: usize = 16;
+pub(super) const CLOSING_TOKENS: usize = 16;
 
 /// What is known of the thought that the model is at.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Thought {
+    pub is_open: bool,
+    /// Whether it was at the beginning of the answer.
+    pub began_open: bool,
+    /// Tokens of the thoughts of this answer, tags left out.
+    pub tokens: usize,
+    /// How many of the tokens that close it were written.
+    pub closing: usize,
+}
+
+/// The thought, and its budget.
 #[derive(Debug, Default)]
 pub(super) struct Thinking {
     budget: Option<Budget>,
-    is_open: bool,
-    /// Whether it was at the beginning of the answer.
-    began_open: bool,
-    /// Tokens of the thoughts of this answer, tags left out.
-    tokens: usize,
-    /// How many of the tokens that close it were written.
-    closing: usize,
+    pub thought: Thought,
 }
 
 #[derive(Debug)]
@@ -39,16 +45,20 @@ struct Budget {
 impl Thinking {
     /// At the beginning of an answer.
     pub(super) fn begin(&mut self, is_open: bool) {
-        (self.is_open, self.began_open) = (is_open, is_open);
-        (self.tokens, self.closing) = (0, 0);
+        self.thought = Thought {
+            is_open,
+            began_open: is_open,
+            ..Thought::default()
+        };
     }
 
     /// The token that is to follow whatever the model would say, if there is one.
     pub(super) fn forced(&self) -> Option<u32> {
         let budget = self.budget.as_ref()?;
-        let is_used_up = self.is_open && self.tokens >= budget.tokens;
-        if is_used_up || self.closing > 0 {
-            budget.closing.get(self.closing).copied()
+        let thought = &self.thought;
+        let is_used_up = thought.is_open && thought.tokens >= budget.tokens;
+        if is_used_up || thought.closing > 0 {
+            budget.closing.get(thought.closing).copied()
         } else {
             None
         }
@@ -59,17 +69,18 @@ impl Thinking {
         let Some(budget) = &self.budget else {
             return;
         };
+        let thought = &mut self.thought;
         if is_forced {
-            self.closing += 1;
-            if self.closing == budget.closing.len() {
-                (self.is_open, self.closing) = (false, 0);
+            thought.closing += 1;
+            if thought.closing == budget.closing.len() {
+                (thought.is_open, thought.closing) = (false, 0);
             }
         } else if token == budget.think {
-            self.is_open = true;
+            thought.is_open = true;
         } else if token == budget.end_think {
-            self.is_open = false;
+            thought.is_open = false;
         } else {
-            self.tokens += usize::from(self.is_open);
+            thought.tokens += usize::from(thought.is_open);
         }
     }
 }
@@ -109,6 +120,6 @@ impl Session<'_, '_, '_> {
 
     /// Whether the prompt ends in a thought, which the answer goes on with.
     pub fn prompt_is_thinking(&self) -> bool {
-        self.thinking.began_open
+        self.thinking.thought.began_open
     }
 }
