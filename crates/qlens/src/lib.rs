@@ -36,7 +36,7 @@
 //! | [`tokenizer`], [`chat`] | text to tokens and back; turns to text |
 //! | [`model`] | a model's shape, its weights, its forward pass |
 //! | [`pack`] | matrices interleaved where they lie, for a loader that owns the RAM |
-//! | [`plan`], [`session`] | the memory a conversation takes; the conversation |
+//! | [`plan`], [`session`] | the memory a conversation takes; the conversation, which can be saved |
 //! | [`sampler`] | from logits to a token |
 //! | [`constraint`] | what an answer has to be: one of a list, JSON of a schema |
 //! | [`workers`] | tasks on the cores there are |

@@ -101,7 +101,6 @@ impl Session<'_, '_, '_> {
         if self.ready {
             return Ok(());
         }
-        self.want_last_row();
         if self.evaluated >= self.len
             && let Some(interrupt) = watch.check(self.progress())
         {
@@ -133,15 +132,6 @@ impl Session<'_, '_, '_> {
         }
         self.ready = true;
         Ok(())
-    }
-
-    /// Has the last token read again if it was read before the session was restored: nothing is left of that
-    /// pass but what is in the cache.
-    pub(super) fn want_last_row(&mut self) {
-        if self.evaluated >= self.len && !self.rows.contains(&(self.len - 1)) {
-            self.evaluated = self.len - 1;
-            self.stats.reused_tokens = self.stats.reused_tokens.min(self.evaluated);
-        }
     }
 
     /// Writes a draft behind the context, for a pass over its last `tokens` and the draft; returns its

@@ -24,7 +24,6 @@ impl Session<'_, '_, '_> {
         if self.len == 0 {
             return Err(Error::EmptyPrompt);
         }
-        self.want_last_row();
         self.evaluated = self.cache.recurrent.rewind(self.evaluated);
         while self.evaluated < self.len {
             let tokens = self.batch.min(self.len - self.evaluated);

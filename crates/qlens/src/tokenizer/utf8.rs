@@ -41,6 +41,11 @@ impl Utf8Stream {
         Ok(())
     }
 
+    /// Whether a character was begun.
+    pub(crate) fn is_within_character(&self) -> bool {
+        self.len > 0
+    }
+
     fn push_byte(&mut self, byte: u8, out: &mut impl Write) -> fmt::Result {
         // What is held is never a whole character, so that there is room for one byte more.
         self.held[usize::from(self.len)] = byte;

@@ -9,6 +9,7 @@ use crate::{
 const ENDED: u8 = 1;
 const IN_THOUGHT: u8 = 2;
 const BEGAN_IN_THOUGHT: u8 = 4;
+const WITHIN_CHARACTER: u8 = 8;
 
 /// What cannot differ between the session that was saved and that which takes its place.
 #[derive(Clone, Copy, Debug)]
@@ -18,6 +19,7 @@ pub(super) struct Kind {
     pub attention_layers: usize,
     pub n_head_kv: usize,
     pub head_dim: usize,
+    pub n_embd: usize,
     /// Numbers of a recurrent state.
     pub state: usize,
 }
@@ -32,6 +34,8 @@ pub(super) struct Header {
     pub prompt_tokens: usize,
     /// Whether the model ended its turn.
     pub ended: bool,
+    /// Whether bytes of a character are held back until it is whole.
+    pub within_character: bool,
     pub thought: Thought,
 }
 
@@ -63,7 +67,8 @@ impl Header {
         let flag = |is: bool, bit: u8| if is { bit } else { 0 };
         let flags = flag(self.ended, ENDED)
             | flag(self.thought.is_open, IN_THOUGHT)
-            | flag(self.thought.began_open, BEGAN_IN_THOUGHT);
+            | flag(self.thought.began_open, BEGAN_IN_THOUGHT)
+            | flag(self.within_character, WITHIN_CHARACTER);
         let mut bytes = [0; HEADER_BYTES];
         let mut fields = Fields(&mut bytes);
         fields.put(MAGIC);
@@ -73,7 +78,7 @@ impl Header {
         fields.count(kind.attention_layers);
         fields.count(kind.n_head_kv);
         fields.count(kind.head_dim);
-        fields.count(0);
+        fields.count(kind.n_embd);
         fields.put((kind.state as u64).to_le_bytes());
         fields.count(self.tokens);
         self.places.into_iter().for_each(|at| fields.count(at));
@@ -111,7 +116,7 @@ impl Header {
             Ok(found as usize)
         };
         let kv = most("the type of the KV cache", 12, 1, 1)?;
-        let flags = most("the flags", 13, 1, 7)? as u8;
+        let flags = most("the byte of flags", 13, 1, 15)? as u8;
         most("an unused field", 14, 2, 0)?;
         for (field, at, bytes_of, expected) in [
             (
@@ -122,6 +127,7 @@ impl Header {
             ),
             ("n_head_kv", 28, 4, kind.n_head_kv),
             ("head_dim", 32, 4, kind.head_dim),
+            ("n_embd", 36, 4, kind.n_embd),
             ("the length of a recurrent state", 40, 8, kind.state),
         ] {
             let (found, expected) = (number(bytes, at, bytes_of), expected as u64);
@@ -135,7 +141,6 @@ impl Header {
                 });
             }
         }
-        most("an unused field", 36, 4, 0)?;
         let (found, expected) = (number(bytes, 16, 8), kind.fingerprint);
         if found != expected {
             return Err(Error::OtherModel { found, expected });
@@ -166,6 +171,7 @@ impl Header {
             places,
             prompt_tokens,
             ended: flags & ENDED != 0,
+            within_character: flags & WITHIN_CHARACTER != 0,
             thought: Thought {
                 is_open: flags & IN_THOUGHT != 0,
                 began_open: flags & BEGAN_IN_THOUGHT != 0,

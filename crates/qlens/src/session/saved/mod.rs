@@ -1,20 +1,20 @@
 //! A saved session: what [`Session::save`](super::Session::save) writes and
 //! [`Session::restore`](super::Session::restore) takes.
 //!
-//! Numbers are little-endian; counts, positions and lengths are in tokens unless it says otherwise.
+//! Numbers are little-endian, as on every machine that this runs on; counts, positions and lengths are in tokens.
 //!
 //! | byte | type | |
 //! |---|---|---|
 //! | 0 | 8 bytes | [`MAGIC`] |
 //! | 8 | u32 | [`VERSION`] of the format |
 //! | 12 | u8 | type of the KV cache: 0 is f16, 1 is q8_0 |
-//! | 13 | u8 | bit 0: the model ended its turn; bit 1: the answer is in a thought; bit 2: it began in one |
+//! | 13 | u8 | bit 0: the model ended its turn; bit 1: the answer is in a thought; bit 2: it began in one; bit 3: its last token ends inside a character |
 //! | 14 | u16 | 0 |
 //! | 16 | u64 | the model's fingerprint |
 //! | 24 | u32 | attention layers |
 //! | 28 | u32 | `n_head_kv` |
 //! | 32 | u32 | `head_dim` |
-//! | 36 | u32 | 0 |
+//! | 36 | u32 | `n_embd` |
 //! | 40 | u64 | numbers of a recurrent state; 0 for models without |
 //! | 48 | u32 | `tokens`: length of the context |
 //! | 52 | u32 | `positions`: as many of them, from the first on, are in the cache |
@@ -26,6 +26,7 @@
 //! | 76 | u32 each | the tokens |
 //! | | | keys and values of the positions: for each attention layer, for each KV head, the keys, `[positions, head_dim]`, then the values, likewise |
 //! | | f32 each | the recurrent state after `positions`, then its copies; none at position 0, and no position twice |
+//! | | f32 each | `[n_embd]`, the residual stream of the last token behind the last layer, if all tokens are in the cache |
 //! | end | u32 | CRC-32 (ISO-HDLC) of all bytes before |
 //!
 //! The header alone says how long all of it is. Keys and values are f16, or blocks of 32 int8 with an f16 scale before

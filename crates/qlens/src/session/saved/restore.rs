@@ -37,9 +37,8 @@ impl Session<'_, '_, '_> {
     ///
     /// What then follows is what would have followed in the session that was saved, bit for bit:
     /// [`next`](Self::next) goes on with its answer, unless the model had ended that, and
-    /// [`feed`](Self::feed) and its relatives reuse what they would have reused. An interrupt is forgotten.
-    /// Logits are not saved: where all of the context had been read, going on without a new token
-    /// reads the last one again, and with a recurrent state those since its last copy.
+    /// [`feed`](Self::feed) and its relatives, and [`truncate`](Self::truncate), reuse what they would have reused. An
+    /// interrupt is forgotten; settings are this session's.
     ///
     /// # Errors
     /// Whatever is wrong with it, and where. The context is then empty, and the session as usable as a new one.
@@ -74,6 +73,12 @@ impl Session<'_, '_, '_> {
         self.cache.kv.restore(positions, &mut take)?;
         let mut take = |bytes: &mut [u8]| input.take("the recurrent state", bytes);
         self.cache.recurrent.restore(header.places, &mut take)?;
+        self.rows = 0..0;
+        if positions == header.tokens && positions > 0 {
+            let row = &mut self.scratch.x[..self.engine.model.config().n_embd];
+            input.take("the last row", bytemuck::cast_slice_mut(row))?;
+            self.rows = positions - 1..positions;
+        }
         let computed = input.crc.clone().finalize();
         let mut bytes = [0; 4];
         input.take("the checksum", &mut bytes)?;
@@ -88,17 +93,16 @@ impl Session<'_, '_, '_> {
     /// Declares what was read the context.
     fn take_up(&mut self, header: &Header) {
         (self.len, self.evaluated) = (header.tokens, header.places[0]);
-        self.rows = 0..0;
         self.begin_answer();
         self.thinking.thought = header.thought;
         self.stats.prompt_tokens = header.prompt_tokens;
         self.stats.reused_tokens = self.evaluated.min(header.prompt_tokens);
         self.stats.generated_tokens = header.tokens - header.prompt_tokens;
-        if header.ended {
-            self.stop = Some(Stop::EndOfTurn);
+        self.stop = header.ended.then_some(Stop::EndOfTurn);
+        if !header.within_character {
             return;
         }
-        // A character may have been begun.
+        // The answer's text brings its beginning back.
         for &token in &self.tokens[header.prompt_tokens..header.tokens] {
             self.text.clear();
             let bytes = self.tokenizer.token_bytes(token);

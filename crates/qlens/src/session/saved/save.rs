@@ -43,6 +43,7 @@ impl Session<'_, '_, '_> {
             places,
             prompt_tokens: self.stats.prompt_tokens,
             ended: self.stop == Some(Stop::EndOfTurn),
+            within_character: self.utf8.is_within_character(),
             thought: self.thinking.thought,
         };
         let mut output = Output {
@@ -54,6 +55,12 @@ impl Session<'_, '_, '_> {
         let mut put = |bytes: &[u8]| output.put(bytes);
         self.cache.kv.save(places[0], &mut put)?;
         recurrent.save(places, &mut put)?;
+        if places[0] == self.len && self.len > 0 {
+            // It was read by the last pass: nothing else reads the end of the context.
+            let n_embd = self.engine.model.config().n_embd;
+            let row = (self.len - 1 - self.rows.start) * n_embd;
+            put(bytemuck::cast_slice(&self.scratch.x[row..][..n_embd]))?;
+        }
         let Output { writer, crc } = output;
         writer.write_all(&crc.finalize().to_le_bytes())?;
         writer.flush()
@@ -67,6 +74,7 @@ impl Session<'_, '_, '_> {
             attention_layers: config.attention_layers(),
             n_head_kv: config.n_head_kv,
             head_dim: config.head_dim,
+            n_embd: config.n_embd,
             state: self.cache.recurrent.numbers(),
         }
     }
