@@ -64,12 +64,19 @@ impl Destination {
 
     /// Appends `bytes`.
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        self.write_with(|out| out.write_all(bytes))
+    }
+
+    /// Appends what `write` writes.
+    pub fn write_with(
+        &mut self,
+        write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<(), Failure> {
         let out: &mut dyn Write = match &mut self.out {
             Out::File(out, _) => out,
             Out::Stream(out) => out,
         };
-        out.write_all(bytes)
-            .map_err(|error| cannot_write(&self.named, &error))
+        write(out).map_err(|error| cannot_write(&self.named, &error))
     }
 
     /// Gives the file its name, in place of one that had it.

@@ -3,16 +3,32 @@
 use std::collections::VecDeque;
 
 use qlens::chat::{Chat, Role};
+use serde::{Deserialize, Serialize};
 
 /// A question and, unless it is still to come, its answer.
+#[derive(Serialize, Deserialize)]
 struct Turn {
     /// Who asks: a person, or a tool that gives back what it was called for.
+    #[serde(with = "Asking")]
     role: Role,
     question: String,
     answer: Option<String>,
 }
 
+/// The roles that ask, as they are kept in a file.
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Role", rename_all = "lowercase")]
+enum Asking {
+    User,
+    Tool,
+    #[serde(skip)]
+    System,
+    #[serde(skip)]
+    Assistant,
+}
+
 /// A system text, which stays, and turns, of which the oldest may be forgotten.
+#[derive(Serialize, Deserialize)]
 pub struct Conversation {
     system: Option<String>,
     turns: VecDeque<Turn>,
@@ -25,6 +41,11 @@ impl Conversation {
             system,
             turns: VecDeque::new(),
         }
+    }
+
+    /// Begins with another system text from now on.
+    pub fn set_system(&mut self, system: String) {
+        self.system = Some(system);
     }
 
     /// Adds a question, or what a tool gave back.

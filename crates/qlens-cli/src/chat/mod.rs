@@ -2,15 +2,18 @@
 
 mod conversation;
 pub mod format;
+mod kept;
 mod prompt;
 pub mod show;
 
 use std::io::IsTerminal as _;
+use std::path::PathBuf;
 
 use qlens::chat::Role;
 use qlens::sampler::Sampler;
 use qlens::session::{Error, Session, Stop};
 
+use crate::destination::Destination;
 use crate::failure::Failure;
 use crate::generate::Answer;
 use crate::interrupt;
@@ -40,6 +43,9 @@ pub struct ChatArgs {
     /// Tokens of questions and answers together [default: 2048, or what the model was trained for if that is less]
     #[arg(long, value_name = "N", value_parser = token_count())]
     ctx: Option<u32>,
+    /// Go on with the conversation that is kept in FILE, if there is one, and keep this one there at its end
+    #[arg(long, value_name = "FILE")]
+    session: Option<PathBuf>,
     #[command(flatten)]
     format: FormatArgs,
     #[command(flatten)]
@@ -62,6 +68,17 @@ pub fn run(args: &ChatArgs) -> Result<(), Failure> {
     session.set_max_tokens(args.max_tokens);
     session.set_draft(args.drafts.draft);
     format.set_up(&mut session)?;
+    let mut conversation = Conversation::new(args.system.clone());
+    if let Some(path) = &args.session {
+        // Who cannot keep a conversation says so before it, not after.
+        drop(Destination::open(path, &file)?);
+        if let Some(kept) = kept::load(path, &mut session)? {
+            conversation = kept;
+            if let Some(system) = &args.system {
+                conversation.set_system(system.clone());
+            }
+        }
+    }
 
     interrupt::listen_for_cancel();
     let mut questions = Questions::new()?;
@@ -73,7 +90,7 @@ pub fn run(args: &ChatArgs) -> Result<(), Failure> {
         );
     }
     let mut talk = Talk {
-        conversation: Conversation::new(args.system.clone()),
+        conversation,
         format,
         session,
         sampler,
@@ -98,6 +115,9 @@ pub fn run(args: &ChatArgs) -> Result<(), Failure> {
                 unanswered |= !talk.ask(role, text)?;
             }
         }
+    }
+    if let Some(path) = &args.session {
+        kept::store(path, &file, &talk.session, &talk.conversation)?;
     }
     // Somebody at the keyboard has seen it; a script looks at the exit status.
     if unanswered && !questions.are_typed() {

@@ -297,3 +297,58 @@ fn at_a_terminal_lines_are_edited_recalled_and_cancelled() {
     terminal.type_in("\x04");
     terminal.ends_well();
 }
+
+#[test]
+fn a_kept_conversation_goes_on_where_it_was() {
+    let (folder, whole) = (folder(), ["the first", "the second", "the third"]);
+    let expected = run_with_input(&["chat", &model(), "-n", "6"], &whole.join("\n")).done();
+    let path = path_in(&folder, "talk.qlens");
+    let mut output = String::new();
+    for (question, ctx) in whole.into_iter().zip(["200", "256", "300"]) {
+        let args = [
+            "chat",
+            &model(),
+            "-n",
+            "6",
+            "--ctx",
+            ctx,
+            "--session",
+            &path,
+        ];
+        output += &run_with_input(&args, question).done();
+    }
+    assert_eq!(output, expected);
+    let kept = std::fs::read_dir(folder.path()).unwrap().count();
+    assert_eq!(kept, 1, "nothing is beside the file");
+
+    let before = std::fs::read(&path).unwrap();
+    let refused = |args: &[&str], why: &str| {
+        let args = [&["chat", "--session", &path], args].concat();
+        let outcome = run(&args);
+        assert_eq!(
+            (outcome.status, &*outcome.stdout),
+            (Some(1), ""),
+            "{outcome:?}"
+        );
+        assert!(
+            outcome.stderr.starts_with(&format!("error: {path}: ")),
+            "{outcome:?}"
+        );
+        assert!(outcome.stderr.contains(why), "{outcome:?}");
+    };
+    refused(&[&model(), "--kv", "q8_0"], "use type f16");
+    refused(&[&model(), "--ctx", "60"], "use a longer context");
+    for (len, why) in [
+        (before.len() - 1, "what was said"),
+        (90, "ends inside"),
+        (0, "ends inside"),
+    ] {
+        std::fs::write(&path, &before[..len]).unwrap();
+        refused(&[&model()], why);
+        assert_eq!(
+            std::fs::read(&path).unwrap(),
+            before[..len],
+            "it is left alone"
+        );
+    }
+}
