@@ -80,7 +80,7 @@ impl Action {
         match random.below(6) {
             0 | 1 => {
                 // Few different ones, so that drafts are made.
-                let tokens = (0..1 + random.below(12)).map(|i| 60 + i as u32 % 3);
+                let tokens = (0..=random.below(12)).map(|i| 60 + i as u32 % 3);
                 Self::Feed(tokens.collect())
             }
             2 => Self::Truncate(random.below(9)),

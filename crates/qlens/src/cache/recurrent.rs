@@ -238,15 +238,14 @@ impl<'a> Recurrent<'a> {
         for (at, _) in &mut self.marks {
             *at = 0;
         }
-        let [seen, ..] = places;
+        let [seen, marks @ ..] = places;
         if seen == 0 {
             self.state.fill(0.0);
         } else {
             take(bytemuck::cast_slice_mut(self.state))?;
         }
-        for i in 1..places.len() {
-            let at = places[i];
-            let (before, after) = self.marks.split_at_mut(i - 1);
+        for (i, at) in marks.into_iter().enumerate() {
+            let (before, after) = self.marks.split_at_mut(i);
             let (mark, copy) = &mut after[0];
             if at > 0 && at == seen {
                 copy.copy_from_slice(self.state);

@@ -7,7 +7,7 @@
 //! |---|---|---|
 //! | 0 | 8 bytes | [`MAGIC`] |
 //! | 8 | u32 | [`VERSION`] of the format |
-//! | 12 | u8 | type of the KV cache: 0 is f16, 1 is q8_0 |
+//! | 12 | u8 | type of the KV cache: 0 is `f16`, 1 is `q8_0` |
 //! | 13 | u8 | bit 0: the model ended its turn; bit 1: the answer is in a thought; bit 2: it began in one; bit 3: its last token ends inside a character |
 //! | 14 | u16 | 0 |
 //! | 16 | u64 | the model's fingerprint |
