@@ -327,3 +327,30 @@ fn what_was_read_is_not_read_again() {
         });
     }
 }
+
+#[test]
+fn what_is_dropped_afterwards_goes_back_to_where_the_draft_began() {
+    let model = Aligned::read(FILES[2]);
+    let setup = Setup {
+        batch: 8,
+        context: 128,
+        ..Setup::default()
+    };
+    with_session(&model, setup, &Inline, |mut s| {
+        let mut from_a_draft = 0;
+        for pieces in (20..90).step_by(6) {
+            s.clear();
+            s.feed_tokens(&[1, 2, 3]).unwrap();
+            Action::Write(pieces, usize::MAX).act(&mut s);
+            let (saved, len) = (save(&s), s.tokens().len() - 2);
+            s.truncate(len);
+            let expected = s.stats();
+            restore(&mut s, &saved).unwrap();
+            s.truncate(len);
+            assert_eq!(s.stats(), expected, "{pieces} pieces");
+            // The prompt was read from position 0, where no copy is.
+            from_a_draft += usize::from(expected.reused_tokens > 0);
+        }
+        assert!(from_a_draft > 3, "{from_a_draft}");
+    });
+}
