@@ -28,7 +28,7 @@ pub(super) struct Class {
 }
 
 impl Class {
-    #[inline(always)]
+    #[inline]
     pub(super) fn unpack(packed: u16) -> Self {
         let [lead, class] = packed.to_le_bytes();
         Self {

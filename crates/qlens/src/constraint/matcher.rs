@@ -92,9 +92,10 @@ impl Mask for Matcher<'_> {
         let program = self.constraint.program;
         let leads = follows(self.state, program);
         let mut behind_space = self.state;
-        let leads_spaced = match behind_space.step(program, b' ') {
-            true => follows(behind_space, program),
-            false => [false; 256],
+        let leads_spaced = if behind_space.step(program, b' ') {
+            follows(behind_space, program)
+        } else {
+            [false; 256]
         };
         let walks = |id| {
             let mut state = self.state;

@@ -17,6 +17,8 @@ const FIRMWARE: &str = "qemu-virt";
 const SEED: &str = "20260101";
 /// Random cases of a property in `--full`, each time from another seed, where it names no number itself.
 const MANY_CASES: &str = "20000";
+/// Frames that go over each bad link in `--full`.
+const MANY_FRAMES: &str = "1000000";
 
 pub fn format(_: bool) -> Result<Counts> {
     setup::make_sure_of(&[Need::Component("fmt")])?;
@@ -30,7 +32,9 @@ pub fn host(full: bool) -> Result<Counts> {
         .arg("--no-fail-fast")
         .env("QLENS_TEST_EVERYTHING", "1");
     if full {
-        command.env("PROPTEST_CASES", MANY_CASES);
+        command
+            .env("PROPTEST_CASES", MANY_CASES)
+            .env("QLENS_LINK_FRAMES", MANY_FRAMES);
     } else {
         command.env("PROPTEST_RNG_SEED", SEED);
     }
