@@ -7,6 +7,8 @@
 use half::f16;
 use qlens::quant::GROUP;
 
+use super::search::inverse;
+
 /// Bytes of a Q8_0 block: an f16 scale and 32 int8.
 pub const Q8_0_BYTES: usize = 2 + GROUP;
 /// Bytes of a Q4_0 block: an f16 scale and 32 nibbles.
@@ -56,14 +58,11 @@ pub fn q4_0(weights: &[f32; GROUP]) -> [u8; Q4_0_BYTES] {
     block
 }
 
-/// Whether a block can stand for these weights: they are finite, and no larger than its scale can say.
-pub fn is_sound(weights: &[f32; GROUP], block: &[u8]) -> bool {
-    let scale = f16::from_le_bytes([block[0], block[1]]);
-    scale.is_finite() && weights.iter().all(|weight| weight.is_finite())
-}
-
-fn inverse(d: f32) -> f32 {
-    if d == 0.0 { 0.0 } else { 1.0 / d }
+/// Whether a block with these f16 scales can stand for these weights: they are finite, and no larger than scales can say.
+pub fn is_sound(weights: &[f32], scales: &[u8]) -> bool {
+    let mut scales = scales.as_chunks().0.iter();
+    scales.all(|&scale| f16::from_le_bytes(scale).is_finite())
+        && weights.iter().all(|weight| weight.is_finite())
 }
 
 #[cfg(test)]
@@ -71,7 +70,7 @@ fn inverse(d: f32) -> f32 {
 mod tests {
     use std::array;
 
-    use super::*;
+    use super::{super::samples::noise, *};
 
     /// These weights, and zeros behind them.
     fn weights(first: &[f32]) -> [f32; GROUP] {
@@ -164,7 +163,10 @@ mod tests {
             let weights = weights(&[tiny, -tiny, 0.0, tiny / 2.0]);
             assert_eq!(scale(&q8_0(&weights)), 0.0);
             assert_eq!(scale(&q4_0(&weights)), 0.0);
-            assert!(is_sound(&weights, &q8_0(&weights)) && is_sound(&weights, &q4_0(&weights)));
+            assert!(
+                is_sound(&weights, &q8_0(&weights)[..2])
+                    && is_sound(&weights, &q4_0(&weights)[..2])
+            );
         }
         // The smallest f16 is a scale.
         let weights = weights(&[-8.0 * 2.0_f32.powi(-24)]);
@@ -177,23 +179,18 @@ mod tests {
             for at in [0, 1, 31] {
                 let mut weights = [1.0; GROUP];
                 weights[at] = bad;
-                assert!(!is_sound(&weights, &q8_0(&weights)), "{bad}");
-                assert!(!is_sound(&weights, &q4_0(&weights)), "{bad}");
+                assert!(!is_sound(&weights, &q8_0(&weights)[..2]), "{bad}");
+                assert!(!is_sound(&weights, &q4_0(&weights)[..2]), "{bad}");
             }
         }
         let largest = f16::MAX.to_f32();
         let weights8 = weights(&[127.0 * largest]);
-        assert!(is_sound(&weights8, &q8_0(&weights8)) && !is_sound(&weights8, &q4_0(&weights8)));
+        assert!(
+            is_sound(&weights8, &q8_0(&weights8)[..2])
+                && !is_sound(&weights8, &q4_0(&weights8)[..2])
+        );
         let weights4 = weights(&[8.0 * largest]);
-        assert!(is_sound(&weights4, &q4_0(&weights4)));
-    }
-
-    /// Bits without a pattern: an xorshift generator.
-    fn noise(state: &mut u32) -> u32 {
-        *state ^= *state << 13;
-        *state ^= *state >> 17;
-        *state ^= *state << 5;
-        *state
+        assert!(is_sound(&weights4, &q4_0(&weights4)[..2]));
     }
 
     #[test]
@@ -203,7 +200,9 @@ mod tests {
             let weights = array::from_fn(|_| f32::from_bits(noise(&mut state)));
             let (eight, four) = (q8_0(&weights), q4_0(&weights));
             let is_finite = weights.iter().all(|weight| weight.is_finite());
-            assert!(is_finite || !is_sound(&weights, &eight) && !is_sound(&weights, &four));
+            assert!(
+                is_finite || !is_sound(&weights, &eight[..2]) && !is_sound(&weights, &four[..2])
+            );
         }
     }
 

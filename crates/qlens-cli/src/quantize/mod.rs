@@ -1,14 +1,22 @@
-//! `qlens quantize`: a model in Q8_0 or Q4_0, whose matrices take the fewest instructions, or in IQ4_NL, which is as
-//! small as Q4_0 and nearer to the weights, from one in any format that runs here.
+//! `qlens quantize`: a model of another type from one in any format that runs here. Q8_0 and Q4_0 take the fewest
+//! instructions, IQ4_NL and `Q4_K_M` are about as small as Q4_0 and nearer to the weights, Q6_K is between.
 
+mod affine;
 mod blocks;
+mod five_bits;
 mod iq4_nl;
+mod k_quants;
+mod mixture;
 mod requantize;
+#[cfg(test)]
+mod samples;
+mod search;
+mod symmetric;
 
 use std::path::PathBuf;
 
 use qlens::gguf::{Tensor, Value};
-use qlens::quant::{Format, GROUP};
+use qlens::quant::Format;
 use qlens::workers::{Threads, Workers};
 
 use crate::destination::Destination;
@@ -19,23 +27,20 @@ use crate::model_file::ModelFile;
 use crate::output::harmless;
 use crate::pack::is_packed;
 use crate::runtime::{thread_count, threads};
-use requantize::{Requantize, Target};
+use mixture::{Mixture, Target};
+use requantize::Requantize;
 
 /// What ggml calls the way that blocks are laid out today.
 const QUANTIZATION_VERSION: u32 = 2;
 
-/// Rewrite a model with every matrix in one format, Q8_0 and Q4_0 rounded exactly as ggml rounds
+/// Rewrite a model as one of another type, with each matrix in the format that llama.cpp gives it
 #[derive(clap::Args, Debug)]
 pub struct QuantizeArgs {
     #[arg(value_name = "IN", help = "GGUF file or name of a known model")]
     input: PathBuf,
     #[arg(value_name = "OUT", help = "File to write")]
     output: PathBuf,
-    #[arg(
-        value_name = "TYPE",
-        help = "Format of the matrices",
-        ignore_case = true
-    )]
+    #[arg(value_name = "TYPE", help = "What to make of it", ignore_case = true)]
     target: Target,
     /// Threads to compute with; the file is the same for any number [default: one a core]
     #[arg(long, value_name = "N", value_parser = thread_count())]
@@ -55,9 +60,11 @@ pub fn run(args: &QuantizeArgs) -> Result<(), Failure> {
     let version = Value::U32(QUANTIZATION_VERSION);
     directory.set("general.quantization_version", version);
     directory.set("general.file_type", Value::U32(args.target.file_type()));
+    let mixture = Mixture::new(&gguf, args.target);
     let mut steps = Vec::with_capacity(gguf.tensor_count());
     for tensor in gguf.tensors() {
-        let step = Step::of(&tensor, args.target).map_err(|error| file.refuse(error))?;
+        let step =
+            Step::of(&tensor, mixture.format(&tensor)).map_err(|error| file.refuse(error))?;
         let dims = &tensor.dims[..tensor.n_dims as usize];
         directory.tensor(tensor.name, dims, step.ggml_type(&tensor), step.bytes());
         steps.push((tensor, step));
@@ -68,12 +75,11 @@ pub fn run(args: &QuantizeArgs) -> Result<(), Failure> {
     let mut data = TensorData::begin(&directory, "quantizing", destination)?;
     let workers = Threads::new(threads(args.threads));
     for (tensor, step) in &steps {
-        step.run(&mut data, &workers, &|weight| {
+        step.run(&mut data, &workers, &|weight, format| {
             file.refuse(format_args!(
-                "tensor {} has a weight in row {} that is not a number, or too large for {}",
+                "tensor {} has a weight in row {} that is not a number, or too large for {format}",
                 harmless(tensor.name),
                 weight as u64 / tensor.dims[0],
-                args.target.format()
             ))
         })?;
     }
@@ -85,11 +91,12 @@ enum Step<'m> {
     /// It is copied.
     Keep(&'m [u8]),
     /// It gets another format.
-    Requantize(Requantize<'m>, Target),
+    Requantize(Requantize<'m>),
 }
 
 impl<'m> Step<'m> {
-    fn of(tensor: &Tensor<'m>, target: Target) -> Result<Self, String> {
+    /// `wanted` is the format that the tensor is to get, if it is to have another.
+    fn of(tensor: &Tensor<'m>, wanted: Option<Format>) -> Result<Self, String> {
         let known = Format::from_ggml(tensor.ggml_type).zip(tensor.data);
         let Some((format, data)) = known else {
             return Err(format!(
@@ -99,29 +106,26 @@ impl<'m> Step<'m> {
                 tensor.ggml_type
             ));
         };
-        // As ggml counts dimensions: those behind the last one that is not 1 do not exist.
-        let is_matrix = tensor.dims[1..].iter().any(|&dim| dim > 1);
-        let is_blocks = tensor.dims[0].is_multiple_of(GROUP as u64);
         // A tensor of the format already would only be rounded a second time.
-        if !is_matrix || !is_blocks || format == target.format() {
+        let Some(wanted) = wanted.filter(|&wanted| wanted != format) else {
             return Ok(Self::Keep(data));
-        }
-        Requantize::new(format, tensor.n_elements() as usize, data, target)
-            .map(|requantize| Self::Requantize(requantize, target))
+        };
+        Requantize::new(format, tensor.n_elements() as usize, data, wanted)
+            .map(Self::Requantize)
             .ok_or_else(|| format!("tensor {} is too large", harmless(tensor.name)))
     }
 
     fn ggml_type(&self, tensor: &Tensor<'_>) -> u32 {
         match self {
             Self::Keep(_) => tensor.ggml_type,
-            Self::Requantize(_, target) => target.format().ggml_type(),
+            Self::Requantize(requantize) => requantize.format().ggml_type(),
         }
     }
 
     fn bytes(&self) -> u64 {
         match self {
             Self::Keep(data) => data.len() as u64,
-            Self::Requantize(requantize, _) => requantize.bytes() as u64,
+            Self::Requantize(requantize) => requantize.bytes() as u64,
         }
     }
 
@@ -129,12 +133,13 @@ impl<'m> Step<'m> {
         &self,
         out: &mut TensorData,
         workers: &dyn Workers,
-        refuse: &dyn Fn(usize) -> Failure,
+        refuse: &dyn Fn(usize, Format) -> Failure,
     ) -> Result<(), Failure> {
         match self {
             Self::Keep(data) => out.write(data),
-            Self::Requantize(requantize, _) => {
-                requantize.run(workers, refuse, &mut |blocks| out.write(blocks))
+            Self::Requantize(requantize) => {
+                let refuse = |weight| refuse(weight, requantize.format());
+                requantize.run(workers, &refuse, &mut |blocks| out.write(blocks))
             }
         }
     }

@@ -4,12 +4,14 @@
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
-use qlens::quant::{Format, GROUP, Layout, Matrix};
+use qlens::quant::{Format, Layout, Matrix};
 use qlens::workers::Workers;
 
 use super::{
-    blocks::{self, Q4_0_BYTES, Q8_0_BYTES},
-    iq4_nl::{IQ4_NL_BYTES, iq4_nl},
+    blocks::{is_sound, q4_0, q8_0},
+    five_bits::{q5_0, q5_1},
+    iq4_nl::iq4_nl,
+    k_quants::{q4_k, q5_k, q6_k},
 };
 use crate::failure::Failure;
 
@@ -17,40 +19,6 @@ use crate::failure::Failure;
 const BATCH: usize = 1 << 22;
 /// Weights that a worker takes at once: enough that taking them costs nothing beside rounding them.
 const SHARE: usize = 1 << 16;
-
-/// What tensors can be turned into.
-#[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Target {
-    /// 8.5 bits a weight
-    #[value(name = "q8_0")]
-    Q8_0,
-    /// 4.5 bits a weight
-    #[value(name = "q4_0")]
-    Q4_0,
-    /// 4.5 bits a weight, nearer to them and a little slower
-    #[value(name = "iq4_nl")]
-    Iq4Nl,
-}
-
-impl Target {
-    /// The format of the blocks.
-    pub fn format(self) -> Format {
-        match self {
-            Self::Q8_0 => Format::Q8_0,
-            Self::Q4_0 => Format::Q4_0,
-            Self::Iq4Nl => Format::Iq4Nl,
-        }
-    }
-
-    /// ggml's number for a file of mostly this format, `general.file_type`.
-    pub fn file_type(self) -> u32 {
-        match self {
-            Self::Q8_0 => 7,
-            Self::Q4_0 => 2,
-            Self::Iq4Nl => 25,
-        }
-    }
-}
 
 /// A tensor that is to get another format.
 ///
@@ -60,19 +28,25 @@ impl Target {
 pub struct Requantize<'m> {
     /// A row is a unit.
     units: Matrix<'m>,
-    target: Target,
+    /// The new one.
+    format: Format,
 }
 
 impl<'m> Requantize<'m> {
-    /// Takes `weights` weights in `format`; `None` if they are not whole blocks of both formats, or
+    /// Takes `weights` weights in the format `from` to the format `to`; `None` if they are not whole blocks of both, or
     /// `data` does not hold just them.
-    pub fn new(format: Format, weights: usize, data: &'m [u8], target: Target) -> Option<Self> {
-        let unit = format.block_len().max(GROUP);
+    pub fn new(from: Format, weights: usize, data: &'m [u8], to: Format) -> Option<Self> {
+        let unit = from.block_len().max(to.block_len());
         if !weights.is_multiple_of(unit) {
             return None;
         }
-        let units = Matrix::new(format, Layout::Rows, weights / unit, unit, data)?;
-        Some(Self { units, target })
+        let units = Matrix::new(from, Layout::Rows, weights / unit, unit, data)?;
+        Some(Self { units, format: to })
+    }
+
+    /// The new format.
+    pub fn format(&self) -> Format {
+        self.format
     }
 
     /// Bytes in the new format.
@@ -100,8 +74,7 @@ impl<'m> Requantize<'m> {
     }
 
     fn unit_bytes(&self) -> usize {
-        let format = self.target.format();
-        self.units.cols() / format.block_len() * format.block_bytes()
+        self.units.cols() / self.format.block_len() * self.format.block_bytes()
     }
 
     /// Shares `units` out among the workers; `Err` has the first weight that fails.
@@ -137,30 +110,50 @@ impl<'m> Requantize<'m> {
         for (index, out) in (first..).zip(out.chunks_exact_mut(self.unit_bytes())) {
             let is_there = self.units.dequantize_row(index, &mut weights);
             debug_assert!(is_there, "batches end where the tensor does");
-            let groups = weights.as_chunks::<GROUP>().0.iter();
-            let blocks = out.chunks_exact_mut(self.target.format().block_bytes());
-            for (group, (weights, block)) in groups.zip(blocks).enumerate() {
-                match self.target {
-                    Target::Q8_0 => block.copy_from_slice(&blocks::q8_0(weights)),
-                    Target::Q4_0 => block.copy_from_slice(&blocks::q4_0(weights)),
-                    Target::Iq4Nl => block.copy_from_slice(&iq4_nl(weights)),
-                }
-                if !blocks::is_sound(weights, block) {
-                    return Err(index * self.units.cols() + group * GROUP);
-                }
-            }
+            round(self.format, &weights, out).map_err(|at| index * self.units.cols() + at)?;
         }
         Ok(())
     }
 }
 
-const _: () = assert!(Q8_0_BYTES == Format::Q8_0.block_bytes());
-const _: () = assert!(Q4_0_BYTES == Format::Q4_0.block_bytes());
-const _: () = assert!(IQ4_NL_BYTES == Format::Iq4Nl.block_bytes());
+/// Fills `out` with blocks of `format`; `Err` has the first weight of one that nothing can stand for.
+fn round(format: Format, weights: &[f32], out: &mut [u8]) -> Result<(), usize> {
+    match format {
+        Format::Q8_0 => each(weights, out, q8_0, 0..2),
+        Format::Q4_0 => each(weights, out, q4_0, 0..2),
+        Format::Q5_0 => each(weights, out, q5_0, 0..2),
+        Format::Q5_1 => each(weights, out, q5_1, 0..4),
+        Format::Q4K => each(weights, out, q4_k, 0..4),
+        Format::Q5K => each(weights, out, q5_k, 0..4),
+        Format::Q6K => each(weights, out, q6_k, 208..210),
+        Format::Iq4Nl => each(weights, out, iq4_nl, 0..2),
+        _ => unreachable!("no mixture has {format}"),
+    }
+}
+
+/// Makes a block of each `N` weights; `scales` are its bytes that are f16.
+fn each<const N: usize, const BYTES: usize>(
+    weights: &[f32],
+    out: &mut [u8],
+    round: impl Fn(&[f32; N]) -> [u8; BYTES],
+    scales: Range<usize>,
+) -> Result<(), usize> {
+    let blocks = out.as_chunks_mut().0.iter_mut();
+    for (i, (weights, block)) in weights.as_chunks().0.iter().zip(blocks).enumerate() {
+        *block = round(weights);
+        if !is_sound(weights, &block[scales.clone()]) {
+            return Err(i * N);
+        }
+    }
+    Ok(())
+}
 
 #[cfg(test)]
 mod tests {
-    use qlens::workers::{Inline, Threads};
+    use qlens::{
+        quant::GROUP,
+        workers::{Inline, Threads},
+    };
 
     use super::*;
 
@@ -171,7 +164,7 @@ mod tests {
         (0..WEIGHTS).map(|i| (i % 1009) as f32 - 500.0).collect()
     }
 
-    fn run(weights: &[f32], target: Target, workers: &dyn Workers) -> Result<Vec<u8>, String> {
+    fn run(weights: &[f32], target: Format, workers: &dyn Workers) -> Result<Vec<u8>, String> {
         let data: Vec<u8> = weights.iter().flat_map(|w| w.to_le_bytes()).collect();
         let requantize = Requantize::new(Format::F32, weights.len(), &data, target).unwrap();
         let mut out = Vec::new();
@@ -189,13 +182,13 @@ mod tests {
         let weights = weights();
         let groups = weights.as_chunks::<GROUP>().0;
         for workers in [&Inline as &dyn Workers, &Threads::new(3)] {
-            let eight = run(&weights, Target::Q8_0, workers).unwrap();
-            assert!(eight == groups.iter().flat_map(blocks::q8_0).collect::<Vec<_>>());
-            let four = run(&weights, Target::Q4_0, workers).unwrap();
-            assert!(four == groups.iter().flat_map(blocks::q4_0).collect::<Vec<_>>());
+            let eight = run(&weights, Format::Q8_0, workers).unwrap();
+            assert!(eight == groups.iter().flat_map(q8_0).collect::<Vec<_>>());
+            let four = run(&weights, Format::Q4_0, workers).unwrap();
+            assert!(four == groups.iter().flat_map(q4_0).collect::<Vec<_>>());
             // Slower, and shared out in the same way.
             let few = &weights[..SHARE + 3 * GROUP];
-            let levels = run(few, Target::Iq4Nl, workers).unwrap();
+            let levels = run(few, Format::Iq4Nl, workers).unwrap();
             let groups = few.as_chunks::<GROUP>().0;
             assert!(levels == groups.iter().flat_map(iq4_nl).collect::<Vec<_>>());
         }
@@ -208,7 +201,7 @@ mod tests {
             weights[first + 5] = f32::NAN;
             weights[WEIGHTS - 1] = f32::INFINITY;
             for workers in [&Inline as &dyn Workers, &Threads::new(3)] {
-                let said = run(&weights, Target::Q4_0, workers).unwrap_err();
+                let said = run(&weights, Format::Q4_0, workers).unwrap_err();
                 assert_eq!(said, first.to_string());
             }
         }
@@ -218,7 +211,7 @@ mod tests {
     fn only_whole_blocks_of_both_formats() {
         let data = [0; 1024];
         let new = |format, weights, bytes: usize| {
-            Requantize::new(format, weights, &data[..bytes], Target::Q4_0).map(|of| of.bytes())
+            Requantize::new(format, weights, &data[..bytes], Format::Q4_0).map(|of| of.bytes())
         };
         assert_eq!(new(Format::F16, 64, 128), Some(36));
         assert_eq!(new(Format::F16, 48, 96), None);
