@@ -1,10 +1,10 @@
 //! The motion sensor: the pitch of the head over the horizon, looked up and looked down again.
 //!
 //! ```text
-//!   ┌───────┐  pitch above 25° for 150 ms: HeadUp    ┌────┐
+//!   ┌───────┐  pitch above 25° for 280 ms: HeadUp    ┌────┐
 //!   │ Level │ ─────────────────────────────────────► │ Up │
 //!   └───────┘ ◄───────────────────────────────────── └────┘
-//!              below 15° for 150 ms: HeadDown
+//!              below 15° for 280 ms: HeadDown
 //! ```
 //!
 //! What is kept is not an angle but the direction of gravity as the head sees it, three numbers: the gyroscope
@@ -37,8 +37,8 @@ pub const BIAS_PULL: f32 = 0.05;
 pub const BIAS_LIMIT: f32 = 0.0873;
 /// Square of the specific force, in g², within which it is mostly gravity: 0.75 to 1.25 g.
 pub const GRAVITY: core::ops::RangeInclusive<f32> = 0.5625..=1.5625;
-/// So long beyond the threshold: a nod passes sooner.
-pub const DWELL_US: u64 = 150_000;
+/// So long beyond the threshold: half a step at 1.8 Hz is over sooner, and so is a nod.
+pub const DWELL_US: u64 = 280_000;
 /// So many samples that say the same in all six words, one second of them, are of a part that hangs: noise alone
 /// changes some.
 pub const STUCK_SAMPLES: u16 = 200;

@@ -19,6 +19,8 @@ use crate::samples::centilux;
 pub const CHANGE: u32 = 4;
 /// And a change of less than so many hundredths of a lux.
 pub const CHANGE_CENTILUX: u32 = 300;
+/// Noise is smoothed; what differs by more than this fraction (one in so many) is none, and is followed at once.
+pub const JUMP: u32 = 2;
 /// So long it has to last.
 pub const DWELL_US: u64 = 1_000_000;
 
@@ -70,7 +72,14 @@ impl Light {
                 self.level = here * 8;
                 self.changed_us = None;
             }
-            Arrival::After(_) => self.level = self.level - self.level / 4 + here * 2,
+            Arrival::After(_) => {
+                let level = self.level / 8;
+                if level.abs_diff(here) > level.min(here) / JUMP {
+                    self.level = here * 8;
+                } else {
+                    self.level = self.level - self.level / 4 + here * 2;
+                }
+            }
         }
         let level = self.level / 8;
         let since_us = match self.told {

@@ -28,7 +28,7 @@ pub const PRESS: u16 = 220;
 pub const RELEASE: u16 = 120;
 /// A contact that breaks for less is one that bounces. Fingers come back after 50 ms at the soonest.
 pub const BOUNCE_US: u64 = 25_000;
-/// A touch of fewer samples is a spike, not a finger: the shortest tap that people make is 40 ms.
+/// A touch that presses for fewer samples is a spike, not a finger: the shortest tap that people make is 40 ms.
 pub const FEWEST_SAMPLES: u8 = 2;
 /// A finger that moved so far along the temple draws; one that taps or rests rolls 2 mm.
 pub const SWIPE_X: i32 = 5 * TOUCH_COUNTS_PER_MM;
@@ -53,9 +53,7 @@ enum Phase {
 /// Where a finger is and was.
 #[derive(Debug, Clone, Copy)]
 struct Track {
-    /// Samples with a finger, up to 255.
-    contacts: u8,
-    /// Positions that were read, up to 255.
+    /// Samples of a finger that presses, whose position was read; up to 255.
     positions: u8,
     /// The last three positions.
     recent: [(i32, i32); 3],
@@ -143,7 +141,7 @@ impl Touch {
                 let Phase::Touching(track) = ended else {
                     return None;
                 };
-                if track.contacts < FEWEST_SAMPLES {
+                if track.positions < FEWEST_SAMPLES {
                     return None;
                 }
                 self.tapped(settings)
@@ -153,7 +151,9 @@ impl Touch {
                 track.follow(sample);
                 if let Some(direction) = track.drawn() {
                     EventKind::Swipe(direction)
-                } else if time_us - self.down_us >= u64::from(settings.long_press_ms) * 1000 {
+                } else if track.positions >= FEWEST_SAMPLES
+                    && time_us - self.down_us >= u64::from(settings.long_press_ms) * 1000
+                {
                     EventKind::LongPress
                 } else {
                     return None;
@@ -193,7 +193,6 @@ impl Touch {
 impl Track {
     fn new(sample: TouchSample) -> Self {
         let mut track = Self {
-            contacts: 0,
             positions: 0,
             recent: [(0, 0); 3],
             anchor: (0, 0),
@@ -204,7 +203,6 @@ impl Track {
     }
 
     fn follow(&mut self, sample: TouchSample) {
-        self.contacts = self.contacts.saturating_add(1);
         // A finger that lifts or lands is a small spot at its own edge: where that is says little.
         if sample.pressure < PRESS {
             return;

@@ -8,12 +8,12 @@ const fn decibels(tenths: i32) -> i32 {
 
 /// A frame exceeds noise by at least this much, however steady the noise: speech at 10 dB over it exceeds it by more
 /// in nearly all its frames.
-pub const LOUD: i32 = decibels(50);
+pub const LOUD: i32 = decibels(55);
 /// And by so many times what frames of the noise differ by themselves (tenths of a mean deviation): 3.2 standard
 /// deviations where the noise is Gaussian. Babble differs by 2 dB, which makes 8.
 pub const LOUD_DEVIATIONS: i32 = 30;
 /// Speech that is under way goes on with less than what began it.
-pub const STILL_LOUD: i32 = decibels(40);
+pub const STILL_LOUD: i32 = decibels(45);
 /// See [`LOUD_DEVIATIONS`].
 pub const STILL_LOUD_DEVIATIONS: i32 = 22;
 /// Crossings that differ from the noise's by so many times their deviation (tenths) make a frame loud that exceeds
@@ -26,8 +26,8 @@ pub const SILENCE: i32 = 22 * 256;
 pub const LEARNING: u16 = 15;
 /// Means follow with a time constant of so many frames: 1.28 s.
 pub const MEMORY: i32 = 48;
-/// In speech the floor rises to the least power of so many frames (1.5 s), halfway each time: speech has a
-/// pause in them, in which the noise is heard; a fan that was switched on has not, and is no endless utterance.
+/// In speech the floor rises to the least power of so many frames, a second: speech has a pause in them, in which
+/// the noise is heard; a fan that was switched on has not, and is no endless utterance.
 pub const PAUSE: u16 = 50;
 
 /// Sums of a frame, in logarithms.
@@ -139,7 +139,7 @@ impl Floor {
         let full = self.speaking >= PAUSE;
         for (band, power) in self.bands.iter_mut().zip(spectrum.bands) {
             if full && band.least > band.mean / 256 {
-                band.mean += (band.least - band.mean / 256) * 128;
+                band.mean = band.least * 256;
             }
             let begins = full || !speaks;
             band.least = power.min(if begins { i32::MAX } else { band.least });

@@ -4,11 +4,14 @@
 //!
 //! The figures: `cargo test -p qlens-sense --test voice -- --nocapture`.
 
+#[path = "../support/dice.rs"]
+mod dice;
 mod sound;
 
+use dice::Dice;
 use qlens_sense::voice::Voice;
 use qlens_sense::{EventKind, Settings};
-use sound::{Dice, LABEL, Noise, active, mu_law};
+use sound::{LABEL, Noise, active, mu_law};
 
 const ENGLISH: [&[u8]; 2] = [
     include_bytes!("speech/en-1.ul"),

@@ -1,38 +1,11 @@
 //! Speech from the files, and noise that is computed: everything seeded, so that each run hears the same.
 
-use rand_xoshiro::Xoshiro256PlusPlus;
-use rand_xoshiro::rand_core::{Rng as _, SeedableRng as _};
+use crate::dice::Dice;
 
 /// Samples of a frame in which speech is told from noise: 10 ms.
 pub const LABEL: usize = 160;
 /// Speech is over this much under its own active level (ITU-T P.56's margin), as power: 15.9 dB.
 const MARGIN: f64 = 0.0257;
-
-/// Numbers that look random.
-pub struct Dice(Xoshiro256PlusPlus);
-
-impl Dice {
-    pub fn new(seed: u64) -> Self {
-        Self(Xoshiro256PlusPlus::seed_from_u64(seed))
-    }
-
-    /// Between the two.
-    pub fn between(&mut self, low: f64, high: f64) -> f64 {
-        low + (high - low) * (self.0.next_u64() >> 11) as f64 / (1u64 << 53) as f64
-    }
-
-    /// Normally distributed enough, with a deviation of 1: the sum of twelve uniform ones.
-    pub fn normal(&mut self) -> f64 {
-        (0..6)
-            .map(|_| {
-                let bits = self.0.next_u64();
-                (bits >> 32) as f64 + (bits & 0xffff_ffff) as f64
-            })
-            .sum::<f64>()
-            / (1u64 << 32) as f64
-            - 6.0
-    }
-}
 
 /// Samples of a file of 8-bit mu-law (ITU-T G.711), full scale 1.
 pub fn mu_law(bytes: &[u8]) -> Vec<f64> {
