@@ -29,7 +29,7 @@ use sound::Sound;
 /// Samples of a frame: 20 ms, in which speech is stationary.
 pub const FRAME: usize = 320;
 /// Frames of sound kept from before the first loud one: the soft beginning of a word.
-pub const PRE_ROLL_FRAMES: u32 = 6;
+pub const PRE_ROLL_FRAMES: u32 = 4;
 /// Longest utterance, in frames: 30 s, what a recogniser takes at a time. One that goes on is cut there.
 pub const LONGEST_FRAMES: u32 = 1500;
 
