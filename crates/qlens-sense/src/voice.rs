@@ -1,18 +1,21 @@
 //! The microphone: where someone speaks, and the sound of it cut to utterances.
 //!
 //! ```text
-//!            2 of 3 frames loud: VoiceStart,          200 ms not loud: VoiceStop
-//!   ┌───────┐ 120 ms before them included  ┌───────┐
-//!   │ Quiet │ ───────────────────────────► │ Voice │ ─┐ ───────► Quiet
-//!   └───────┘                              └───────┘ ◄┘ loud: the 200 ms begin again
+//!            2 of 3 frames loud: VoiceStart       200 ms not loud: VoiceStop
+//!   ┌───────┐ from 80 ms before them  ┌───────┐
+//!   │ Quiet │ ──────────────────────► │ Voice │ ──────► Quiet
+//!   └───────┘                         └───────┘  or 30 s long, or a hole in the sound
 //! ```
 //!
-//! A frame is 20 ms. It is loud if its power exceeds that of the noise by more than noise does by itself, in one of
-//! two bands: the low one has the vowels, which white noise hardly reaches, the high one the consonants and
-//! what of the vowels is above a car's rumble. How often the signal crosses zero tells speech that is
-//! a little louder from noise that is: it has another spectrum. See [`floor`](self) for what noise is taken to be.
+//! A frame is 20 ms. It is loud if its power exceeds that of noise by more than frames of that noise differ among
+//! themselves, in one of two bands: the low one has the vowels, which white noise hardly reaches, the high one
+//! the consonants, and of the vowels what is above a car's rumble. Half of that is enough if the signal
+//! crosses zero much more often, or more seldom, than the noise does: it has another spectrum.
 //!
-//! In integers: samples are, squares of 16 bits add up in 64 (`SMLAL`, one cycle), and a logarithm in 256ths is
+//! The floor, which is what noise is, is learned from the frames that are not loud, with a memory of a second, so that
+//! a car that comes is noise. In speech it is raised to the least power of each second.
+//!
+//! In integers: samples are, their squares add up in 64 bits (`SMLAL`, one cycle), and a logarithm in 256ths is
 //! made of the count of leading zeros.
 
 mod floor;

@@ -60,9 +60,9 @@ fn sample() -> impl Strategy<Value = Sample> {
         prop_oneof![Just(300u16), Just(4500), any::<u16>()].prop_map(Sample::Proximity),
         any::<u16>().prop_map(Sample::Light),
         (vec(any::<i16>(), 0..330), any::<u8>()).prop_map(|(mut samples, quieter)| {
-            samples
-                .iter_mut()
-                .for_each(|sample| *sample >>= quieter % 16);
+            for sample in &mut samples {
+                *sample >>= quieter % 16;
+            }
             Sample::Microphone(samples)
         }),
     ]

@@ -1,6 +1,6 @@
 //! The last quarter of a second of sound, so that an utterance has what was said before it was known to be one.
 
-/// Samples kept: 256 ms, of which the pre-roll takes at most 180.
+/// Samples kept: 256 ms, of which the pre-roll and the frames that decide take at most 140.
 const KEPT: usize = 4096;
 
 /// Some sound of an utterance.

@@ -26,7 +26,7 @@ pub struct World<'a> {
     amplitude: f64,
     dice: Dice,
     fingers: Cursor,
-    pitches: Cursor,
+    turns: Cursor,
     worn: Cursor,
     lux: Cursor,
     walks: Cursor,
@@ -57,7 +57,7 @@ impl<'a> World<'a> {
             amplitude,
             dice,
             fingers: Cursor::default(),
-            pitches: Cursor::default(),
+            turns: Cursor::default(),
             worn: Cursor::default(),
             lux: Cursor::default(),
             walks: Cursor::default(),
@@ -207,13 +207,13 @@ impl<'a> World<'a> {
 
     fn turn_head(&mut self, now_us: u64) {
         let index = self
-            .pitches
-            .at(&self.script.pitches, |pitch| pitch.from_us <= now_us);
+            .turns
+            .at(&self.script.turns, |turn| turn.from_us <= now_us);
         if index != self.turn.1 {
             self.turn = (self.pitch, index);
         }
         if let Some(index) = index {
-            let to = &self.script.pitches[index];
+            let to = &self.script.turns[index];
             let share = (now_us - to.from_us) as f64 / (to.to_us - to.from_us) as f64;
             self.pitch = self.turn.0 + (to.pitch - self.turn.0) * smooth(share.min(1.0));
         }

@@ -24,7 +24,7 @@ pub struct Finger {
 }
 
 /// The head turns to a pitch, in degrees.
-pub struct Pitch {
+pub struct Turn {
     pub from_us: u64,
     pub to_us: u64,
     pub pitch: f64,
@@ -35,7 +35,7 @@ pub struct Pitch {
 pub struct Script {
     pub truths: Vec<Truth>,
     pub fingers: Vec<Finger>,
-    pub pitches: Vec<Pitch>,
+    pub turns: Vec<Turn>,
     /// Since when the glasses are on or not.
     pub worn: Vec<(u64, bool)>,
     /// Since when it is so bright, in lux.
@@ -207,7 +207,7 @@ impl Script {
 
     fn turn(&mut self, from_us: u64, seconds: f64, pitch: f64) -> u64 {
         let to_us = from_us + micros(seconds);
-        self.pitches.push(Pitch {
+        self.turns.push(Turn {
             from_us,
             to_us,
             pitch,

@@ -117,8 +117,7 @@ fn score(speech: &[bool], kept: &[bool]) -> (f64, f64) {
 
 #[test]
 fn speech_is_kept_and_noise_is_not() {
-    let [english, chinese] =
-        [ENGLISH, CHINESE].map(|files| files.map(|bytes| mu_law(bytes)).to_vec());
+    let [english, chinese] = [ENGLISH, CHINESE].map(|files| files.map(mu_law).to_vec());
     let all: Vec<_> = english.iter().chain(&chinese).cloned().collect();
     let mut failures = Vec::new();
     for (language, sentences) in [("English", &english), ("Chinese", &chinese)] {

@@ -14,7 +14,7 @@ pub fn mu_law(bytes: &[u8]) -> Vec<f64> {
         .map(|byte| {
             let code = !byte;
             let exponent = code >> 4 & 7;
-            let magnitude = ((i32::from(code & 15) << 3) + 132 << exponent) - 132;
+            let magnitude = (((i32::from(code & 15) << 3) + 132) << exponent) - 132;
             let sample = if code & 0x80 == 0 {
                 magnitude
             } else {
