@@ -113,7 +113,6 @@ impl Head {
             Arrival::Drop => return None,
             Arrival::Anew => {
                 self.up = None;
-                self.other_us = None;
                 self.same = 0;
                 0
             }
@@ -122,12 +121,10 @@ impl Head {
         if self.is_stuck(sample) {
             count(&mut self.intake.counts.stuck);
             self.up = None;
-            self.other_us = None;
             return None;
         }
-        let rail = |words: [i16; 3]| words.into_iter().any(at_rail);
-        let (lost_force, lost_turn) = (rail(sample.accel), rail(sample.gyro));
-        if lost_force || lost_turn {
+        let lost_turn = sample.gyro.into_iter().any(at_rail);
+        if lost_turn || sample.accel.into_iter().any(at_rail) {
             count(&mut self.intake.counts.out_of_range);
         }
         if lost_turn {
@@ -137,7 +134,8 @@ impl Head {
         let force = sample
             .accel
             .map(|word| f32::from(word) * (1.0 / ACCEL_COUNTS_PER_G));
-        let is_gravity = !lost_force && GRAVITY.contains(&square(force));
+        // Which a force at the rails is not.
+        let is_gravity = GRAVITY.contains(&square(force));
         let Some(up) = self.up else {
             if is_gravity {
                 self.up = Some(force);
@@ -205,7 +203,8 @@ impl Head {
         }
         let pull = if hurried { HURRIED_PULL } else { PULL };
         for (up, force) in up.iter_mut().zip(force) {
-            *up += (force - *up) * (pull * dt).min(1.0);
+            // At most the whole way: the longest step of time is a tenth of a second.
+            *up += (force - *up) * (pull * dt);
         }
         up
     }

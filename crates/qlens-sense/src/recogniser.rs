@@ -29,7 +29,7 @@ pub enum Sensor {
 /// The recogniser: each sensor's samples in the order of their times, sensors interleaved as they come.
 ///
 /// While the glasses are off (after `Removed`, until `Worn`) nothing but wear and light is looked at: in a pocket
-/// the rest would wake the application processor all day.
+/// the rest would wake the application processor all day. For it, the samples stopped: that is counted as a gap.
 #[derive(Debug, Clone, Default)]
 pub struct Recogniser {
     settings: Settings,

@@ -175,4 +175,33 @@ mod tests {
         }
         assert_eq!(log2(0), 0);
     }
+
+    /// A hiss that is little louder than a hum is no hum.
+    #[test]
+    fn another_spectrum_is_loud_sooner() {
+        let frame = |tenths: i32, crossings| Spectrum {
+            bands: [40 * 256, 40 * 256 + decibels(tenths)],
+            crossings,
+        };
+        let mut floor = Floor::new();
+        for step in 0..200 {
+            assert!(!floor.is_loud(frame(step % 3 - 1, 50 + step % 5), false));
+        }
+        for (tenths, crossings, loud) in [
+            (40, 52, false),
+            (40, 120, true),
+            (40, 5, true),
+            (20, 120, false),
+            (60, 52, true),
+        ] {
+            let heard = floor.clone().is_loud(frame(tenths, crossings), false);
+            assert_eq!(
+                heard, loud,
+                "{tenths} tenths of a dB, {crossings} crossings"
+            );
+        }
+        // Speech goes on with less than begins it.
+        assert!(!floor.clone().is_loud(frame(50, 52), false));
+        assert!(floor.is_loud(frame(50, 52), true));
+    }
 }
