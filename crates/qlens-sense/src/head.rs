@@ -60,7 +60,7 @@ pub struct Head {
     /// Sines of the thresholds, and what they are of.
     sines: (f32, f32),
     of: (i16, i16),
-    hurry_until_us: Option<u64>,
+    hurry_until_us: u64,
     looks_up: bool,
     other_us: Option<u64>,
     last: ImuSample,
@@ -82,7 +82,7 @@ impl Head {
             bias: [0.0; 3],
             sines: (0.0, 0.0),
             of: (0, 0),
-            hurry_until_us: None,
+            hurry_until_us: 0,
             looks_up: false,
             other_us: None,
             last: ImuSample::default(),
@@ -129,7 +129,7 @@ impl Head {
         }
         if lost_turn {
             // How far it turned nobody knows; the accelerometer will tell.
-            self.hurry_until_us = Some(time_us.saturating_add(HURRY_US));
+            self.hurry_until_us = time_us.saturating_add(HURRY_US);
         }
         let force = sample
             .accel
@@ -139,13 +139,11 @@ impl Head {
         let Some(up) = self.up else {
             if is_gravity {
                 self.up = Some(force);
-                self.hurry_until_us = Some(time_us.saturating_add(HURRY_US));
+                self.hurry_until_us = time_us.saturating_add(HURRY_US);
             }
             return None;
         };
-        let hurried = self
-            .hurry_until_us
-            .is_some_and(|until_us| time_us < until_us);
+        let hurried = time_us < self.hurry_until_us;
         let up = self.turn(
             up,
             sample.gyro,
@@ -158,7 +156,6 @@ impl Head {
             self.other_us = None;
             return None;
         }
-        self.hurry_until_us = None;
         self.decide(time_us, up, settings)
     }
 

@@ -102,6 +102,7 @@ impl Intake {
             if self.older < CLOCK_RESTART {
                 return Arrival::Drop;
             }
+            self.older = 0;
             count(&mut self.counts.clock_restarts);
             return self.take(time_us, Arrival::Anew);
         };
@@ -123,7 +124,6 @@ impl Intake {
 
     fn take(&mut self, time_us: u64, arrival: Arrival) -> Arrival {
         self.last_us = Some(time_us);
-        self.older = 0;
         count(&mut self.counts.taken);
         arrival
     }
@@ -139,14 +139,19 @@ mod tests {
         assert_eq!(intake.arrive(5_000_000), Arrival::Anew);
         assert_eq!(intake.arrive(4_990_000), Arrival::Drop);
         assert_eq!(intake.arrive(5_010_000), Arrival::After(10_000));
+        // Thirty-one are not yet enough, nor are they with one in between that is not late.
+        for step in 1..u64::from(CLOCK_RESTART) {
+            assert_eq!(intake.arrive(step * 10_000), Arrival::Drop);
+        }
+        assert_eq!(intake.arrive(5_020_000), Arrival::After(10_000));
         for step in 1..u64::from(CLOCK_RESTART) {
             assert_eq!(intake.arrive(step * 10_000), Arrival::Drop);
         }
         assert_eq!(intake.arrive(320_000), Arrival::Anew);
         assert_eq!(intake.arrive(330_000), Arrival::After(10_000));
-        assert_eq!(intake.counts.backwards, 1 + u32::from(CLOCK_RESTART));
+        assert_eq!(intake.counts.backwards, 2 * u32::from(CLOCK_RESTART));
         assert_eq!(intake.counts.clock_restarts, 1);
-        assert_eq!(intake.counts.taken, 4);
+        assert_eq!(intake.counts.taken, 5);
     }
 
     #[test]

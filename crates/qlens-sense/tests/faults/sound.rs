@@ -173,3 +173,17 @@ fn an_utterance_without_end_is_cut() {
     let all = u64::from(samples) + since;
     assert_eq!(u64::from(recogniser.voice_unread()) + left as u64, all);
 }
+
+#[test]
+fn an_offset_hides_no_voice() {
+    let mut recogniser = Recogniser::new();
+    let events: Vec<_> = (0..100u64)
+        .filter_map(|block| {
+            let samples: Vec<_> = (block * 320..(block + 1) * 320)
+                .map(|at| 12_000 + sound(at, block >= 50) / 10)
+                .collect();
+            recogniser.microphone(block * 20_000, &samples)
+        })
+        .collect();
+    assert_eq!(events.len(), 1, "{events:?}");
+}

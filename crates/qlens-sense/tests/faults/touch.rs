@@ -132,3 +132,18 @@ fn late_touches_are_dropped_and_a_clock_that_began_anew_is_followed() {
     assert_eq!(counts.backwards, 1 + u32::from(CLOCK_RESTART));
     assert_eq!(counts.clock_restarts, 1);
 }
+
+#[test]
+fn one_sample_is_no_finger() {
+    let mut recogniser = Recogniser::new();
+    assert!(touches(&mut recogniser, 0, 10_000, FINGER).is_empty());
+    assert!(touches(&mut recogniser, 10_000, 500_000, NOBODY).is_empty());
+    // Nor is it with hair behind it, which is light and lasts.
+    let hair = TouchSample {
+        pressure: 150,
+        ..FINGER
+    };
+    assert!(touches(&mut recogniser, 500_000, 510_000, FINGER).is_empty());
+    assert!(touches(&mut recogniser, 510_000, 2_000_000, hair).is_empty());
+    assert!(touches(&mut recogniser, 2_000_000, 2_100_000, NOBODY).is_empty());
+}

@@ -99,3 +99,44 @@ fn light_of_an_exponent_that_there_is_not_is_dropped() {
     // A sensor that always says the same is no news.
     assert!((2..1_000).all(|step| recogniser.light(step * 100_000, 0x1388).is_none()));
 }
+
+#[test]
+fn the_first_second_decides_who_is_there() {
+    let mut recogniser = Recogniser::new();
+    assert_eq!(wear(&mut recogniser, 0, 10, 4500), []);
+    assert_eq!(wear(&mut recogniser, 10, 11, 4500), [EventKind::Worn]);
+}
+
+#[test]
+fn after_a_gap_the_horizon_is_found_at_once() {
+    let mut recogniser = Recogniser::new();
+    assert!(rest(&mut recogniser, 0, 2, 0, 8192).is_empty());
+    let up = (0..600)
+        .find_map(|step| recogniser.imu(12_000_000 + step * 5_000, head(5000, 6000, step)))
+        .expect("a look up");
+    // Half a second to be sure of it, and the time that it has to last.
+    assert!(up.at_us <= 12_800_000, "{up:?}");
+    assert_eq!(recogniser.counts(Sensor::Imu).gaps, 1);
+}
+
+#[test]
+fn brightness_is_told_without_its_noise() {
+    let mut recogniser = Recogniser::new();
+    // A fifth up and down about 8 and then about 32 lux.
+    let told: Vec<_> = (0..200u64)
+        .filter_map(|step| {
+            let centilux = if step < 100 { 800 } else { 3200 };
+            let word = if step % 2 == 0 {
+                centilux * 6 / 5
+            } else {
+                centilux * 4 / 5
+            };
+            recogniser.light(step * 100_000, word)
+        })
+        .map(|event| event.kind)
+        .collect();
+    let [EventKind::Ambient { .. }, EventKind::Ambient { lux }] = told[..] else {
+        panic!("{told:?}");
+    };
+    assert!((31..=33).contains(&lux), "{lux}");
+}
