@@ -88,7 +88,7 @@ impl Voice {
     }
 
     /// What became of the sound: `taken`, `backwards`, `flooded` and `gaps` count blocks, `out_of_range` and
-    /// `stuck` frames of which more than half is at the end of the range, or all the same.
+    /// `stuck` frames of which more than half is at the end of the range, or that are all the same.
     pub const fn counts(&self) -> Counts {
         self.intake.counts
     }
@@ -99,7 +99,7 @@ impl Voice {
     }
 
     /// Sound of the utterance that is under way, or of the last, that was not read yet: as much as `out`
-    /// takes. Read it after each block; 50 ms later the oldest is overwritten.
+    /// takes. Read it after each block; 100 ms later the oldest is overwritten.
     pub fn read(&mut self, out: &mut [i16]) -> Option<Piece> {
         self.sound.read(out)
     }
@@ -217,8 +217,8 @@ enum Frame {
 struct Filter {
     samples: usize,
     first: i16,
-    /// Samples that are not like the first.
-    other: usize,
+    /// Bits in which samples differ from the first.
+    differs: i16,
     railed: usize,
     /// The last sample, and the filters' states: 16 times a sample.
     last: i32,
@@ -234,7 +234,7 @@ impl Filter {
         Self {
             samples: 0,
             first: 0,
-            other: 0,
+            differs: 0,
             railed: 0,
             last: 0,
             high_pass: 0,
@@ -255,7 +255,7 @@ impl Filter {
         }
         self.samples += samples.len();
         for &sample in samples {
-            self.other += usize::from(sample != self.first);
+            self.differs |= sample ^ self.first;
             self.railed += usize::from(at_rail(sample));
             let scaled = i32::from(sample) * 16;
             let before = self.high_pass;
@@ -273,7 +273,7 @@ impl Filter {
 
     /// What the frame was; the next begins.
     fn finish(&mut self) -> Frame {
-        let frame = if self.other < self.samples / 2 {
+        let frame = if self.differs == 0 {
             Frame::Stuck
         } else if self.railed > self.samples / 2 {
             Frame::Clipped

@@ -5,7 +5,8 @@ cd "$(dirname "$0")"
 
 speak() { # file, voice, words a minute, sentence
     espeak-ng -v "$2" -s "$3" -w "$1.wav" "$4"
-    sox "$1.wav" -r 16000 -c 1 -b 8 -e mu-law -t raw "$1.ul" norm -3
+    # Undithered, so that the same comes of it each time.
+    sox -D "$1.wav" -r 16000 -c 1 -b 8 -e mu-law -t raw "$1.ul" norm -3
     rm "$1.wav"
 }
 
