@@ -96,6 +96,13 @@ impl Recogniser {
         self.voice.block(time_us, samples, &self.settings)
     }
 
+    /// No more samples come, of a recording that is over for instance: ends the utterance and the touch that are under
+    /// way.
+    pub fn end(&mut self) -> Option<Event> {
+        self.touch.forget();
+        self.voice.stop()
+    }
+
     /// Sound of the utterance; see [`Voice::read`].
     pub fn read_voice(&mut self, out: &mut [i16]) -> Option<Piece> {
         self.voice.read(out)

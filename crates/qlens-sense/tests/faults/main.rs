@@ -206,3 +206,30 @@ fn each_event_is_the_applications_own_but_voice() {
         assert_eq!(kind.sensor(), sensor);
     }
 }
+
+#[test]
+fn a_recording_that_ends_in_a_word_and_a_touch_ends_both() {
+    let mut recogniser = Recogniser::new();
+    assert_eq!(recogniser.end(), None);
+    assert!(listen(&mut recogniser, 0, 50, false).is_empty());
+    assert_eq!(listen(&mut recogniser, 50, 75, true).len(), 1);
+    // Half a frame, which belongs to the word.
+    let half: Vec<_> = (75 * 320..75 * 320 + 160)
+        .map(|at| sound(at, true))
+        .collect();
+    assert_eq!(recogniser.microphone(1_500_000, &half), None);
+    assert!(touches(&mut recogniser, 1_400_000, 1_510_000, FINGER).is_empty());
+    let samples = (4 + 25) * 320 + 160;
+    assert_eq!(
+        recogniser.end(),
+        Some(Event::new(
+            1_510_000,
+            EventKind::VoiceStop {
+                utterance: 0,
+                samples
+            }
+        ))
+    );
+    assert_eq!(recogniser.end(), None);
+    assert!(touches(&mut recogniser, 1_510_000, 1_600_000, NOBODY).is_empty());
+}

@@ -10,7 +10,13 @@ use crate::setup::{self, Need};
 use crate::{interrupt, workspace};
 
 /// The crates that have to compile without an operating system.
-const LIBRARIES: [&str; 4] = ["qlens", "qlens-board", "qlens-assistant", "qlens-link"];
+const LIBRARIES: [&str; 5] = [
+    "qlens",
+    "qlens-board",
+    "qlens-assistant",
+    "qlens-link",
+    "qlens-sense",
+];
 /// The firmware, which is not part of what builds on the host.
 const FIRMWARE: &str = "qemu-virt";
 /// Where random cases begin, so that a run says something of the change and not of luck.
