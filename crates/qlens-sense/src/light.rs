@@ -25,7 +25,7 @@ pub const JUMP: u32 = 2;
 pub const DWELL_US: u64 = 1_000_000;
 
 /// Of a sensor of 10 Hz.
-const SHORTEST_US: u32 = 40_000;
+const SHORTEST_US: u32 = 50_000;
 const LONGEST_US: u32 = 5_000_000;
 
 /// The recogniser of light.

@@ -24,7 +24,7 @@ pub const WORN_US: u64 = 500_000;
 pub const REMOVED_US: u64 = 1_000_000;
 
 /// Of a sensor of 20 Hz.
-const SHORTEST_US: u32 = 20_000;
+const SHORTEST_US: u32 = 25_000;
 const LONGEST_US: u32 = 2_000_000;
 
 /// The recogniser of wear.
