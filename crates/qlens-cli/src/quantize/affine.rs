@@ -1,56 +1,79 @@
 //! Weights as levels `0..=top` times a scale, less an offset, such that the error is small.
 //!
-//! An error counts as much as the magnitude of its weight and the mean of the group together: large weights matter most
-//! to products, and small ones are not to drown. For given levels the best scale and offset solve a linear least-squares
-//! problem in two unknowns. Levels are those of some scales about the one that spans the group; then, in turn, what is
-//! best for the levels and the levels that are nearest.
+//! An error counts as much as the magnitude of its weight and the root mean square of the group together: large weights
+//! matter most to products, and small ones are not to drown. For given levels the best scale and offset solve a linear
+//! least-squares problem in two unknowns. Levels are those of some scales about the one that spans the group. It is what
+//! `make_qkx2_quants` of ggml-quants.c finds, to the bit.
 
 use qlens::quant::GROUP;
 
-use super::search::{largest, nearest, sum};
+use super::search::nearest;
 
-/// How many scales are tried on either side of the one that spans the group.
-const STEPS: i8 = 10;
-/// How many levels the weights are further apart with each.
+/// From one scale that is tried to the next, in levels that the weights spread over.
 const STEP: f32 = 0.1;
-/// How often levels are chosen anew for the scale and offset that were the best for those before.
-const ROUNDS: usize = 2;
 
-/// A weight is `scale q - offset`; neither is negative.
+/// What levels a format has, and which scales are tried for it.
+#[derive(Clone, Copy, Debug)]
+pub struct Levels {
+    /// The highest.
+    pub top: f32,
+    /// How many levels more than those the weights spread over at first.
+    pub first: f32,
+    /// How many further scales are tried.
+    pub steps: u8,
+}
+
+/// A weight is `scale q - offset`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Affine {
     pub scale: f32,
+    /// Not negative.
     pub offset: f32,
+    pub levels: [f32; GROUP],
 }
 
 impl Affine {
-    /// The best for levels up to `top`, of those tried.
-    pub fn fit(x: &[f32; GROUP], top: f32) -> Self {
-        let largest = largest(x);
-        if largest == 0.0 {
+    /// The best, of those tried.
+    pub fn fit(x: &[f32; GROUP], of: Levels) -> Self {
+        let squares = x.iter().fold(0.0, |sum, x| sum + x * x);
+        let mean = (squares / GROUP as f32).sqrt();
+        let group = Group::new(*x, x.map(|x| mean + x.abs()));
+        let low = x.iter().fold(0.0_f32, |low, &x| low.min(x));
+        let high = x.iter().fold(f32::MIN, |high, &x| high.max(x));
+        let range = high - low;
+        // All are the same number, and none is above zero.
+        if range == 0.0 {
             return Self {
                 scale: 0.0,
-                offset: 0.0,
+                offset: -low,
+                levels: [0.0; GROUP],
             };
         }
-        // In -1..=1, so that no sum is too large or too small for an f32.
-        let best = Group::new(x.map(|x| x / largest)).search(top);
-        Self {
-            scale: best.scale * largest,
-            offset: best.offset * largest,
+        let levels = |inverse: f32, low: f32| x.map(|x| nearest(inverse * (x - low), 0.0, of.top));
+        let inverse = of.top / range;
+        let span = Self {
+            scale: 1.0 / inverse,
+            offset: -low,
+            levels: levels(inverse, low),
+        };
+        let mut best = (group.error(&span), span);
+        for step in 0..=of.steps {
+            let spread = of.first + STEP * f32::from(step) + of.top;
+            // From the least weight, or where the best so far begins.
+            let low = -best.1.offset;
+            if let Some(found) = group.solve(levels(spread / (high - low), low)) {
+                let error = group.error(&found);
+                if error < best.0 {
+                    best = (error, found);
+                }
+            }
         }
-    }
-
-    /// The levels that are nearest.
-    #[inline]
-    pub fn levels(self, x: &[f32; GROUP], top: f32) -> [f32; GROUP] {
-        let inverse = super::search::inverse(self.scale);
-        x.map(|x| nearest((x + self.offset) * inverse, 0.0, top))
+        best.1
     }
 }
 
 /// Weights, and how much their errors count.
-pub struct Group {
+struct Group {
     x: [f32; GROUP],
     counts: [f32; GROUP],
     /// Of the counts.
@@ -60,81 +83,48 @@ pub struct Group {
 }
 
 impl Group {
-    pub fn new(x: [f32; GROUP]) -> Self {
-        let mean = (sum::<GROUP>(|i| x[i] * x[i]) / GROUP as f32).sqrt();
-        let counts = x.map(|x| mean + x.abs());
+    fn new(x: [f32; GROUP], counts: [f32; GROUP]) -> Self {
+        let of_x = counts.iter().zip(x).map(|(count, x)| count * x);
         Self {
-            sum: sum::<GROUP>(|i| counts[i]),
-            sum_x: sum::<GROUP>(|i| counts[i] * x[i]),
+            sum: counts.iter().fold(0.0, |sum, count| sum + count),
+            sum_x: of_x.fold(0.0, |sum, x| sum + x),
             x,
             counts,
         }
     }
 
-    /// The weighted error that is left with these levels.
-    #[inline]
-    pub fn error(&self, of: Affine, q: &[f32; GROUP]) -> f32 {
-        sum::<GROUP>(|i| {
-            let off = of.scale * q[i] - of.offset - self.x[i];
-            self.counts[i] * off * off
+    /// The weighted error that is left.
+    fn error(&self, of: &Affine) -> f32 {
+        let terms = self.x.iter().zip(self.counts).zip(of.levels);
+        terms.fold(0.0, |error, ((x, count), q)| {
+            let off = of.scale * q - of.offset - x;
+            error + count * (off * off)
         })
     }
 
-    fn search(&self, top: f32) -> Affine {
-        let (low, high) = self.x.iter().fold((0.0, f32::MIN), |(low, high), &x| {
-            (f32::min(low, x), f32::max(high, x))
-        });
-        let range = high - low;
-        let span = Affine {
-            scale: range / top,
-            offset: -low,
-        };
-        // All are the same number, and none is above zero.
-        if range == 0.0 {
-            return span;
-        }
-        let mut best = (self.error(span, &span.levels(&self.x, top)), span);
-        let mut try_levels_of = |of: Affine| {
-            let q = of.levels(&self.x, top);
-            if let Some(found) = self.solve(&q) {
-                let error = self.error(found, &q);
-                if error < best.0 {
-                    best = (error, found);
-                }
-            }
-            best.1
-        };
-        for step in -STEPS..=STEPS {
-            let scale = range / (top + f32::from(step) * STEP);
-            try_levels_of(Affine { scale, ..span });
-        }
-        let mut found = try_levels_of(span);
-        for _ in 0..ROUNDS {
-            found = try_levels_of(found);
-        }
-        found
-    }
-
     /// The scale and offset that are best for these levels; `None` if they are all the same.
-    #[inline]
-    fn solve(&self, q: &[f32; GROUP]) -> Option<Affine> {
-        let sum_q = sum::<GROUP>(|i| self.counts[i] * q[i]);
-        let sum_qq = sum::<GROUP>(|i| self.counts[i] * q[i] * q[i]);
-        let sum_qx = sum::<GROUP>(|i| self.counts[i] * q[i] * self.x[i]);
+    fn solve(&self, levels: [f32; GROUP]) -> Option<Affine> {
+        let (mut sum_q, mut sum_qq, mut sum_qx) = (0.0, 0.0, 0.0);
+        for ((x, count), q) in self.x.iter().zip(self.counts).zip(levels) {
+            sum_q += count * q;
+            sum_qq += count * q * q;
+            sum_qx += count * q * x;
+        }
         let determinant = self.sum * sum_qq - sum_q * sum_q;
         if determinant <= 0.0 {
             return None;
         }
-        let offset = (sum_q * sum_qx - sum_qq * self.sum_x) / determinant;
-        let scale = (self.sum * sum_qx - sum_q * self.sum_x) / determinant;
-        let best = if offset < 0.0 {
-            Affine {
-                scale: sum_qx / sum_qq,
-                offset: 0.0,
-            }
+        let low = (sum_qq * self.sum_x - sum_q * sum_qx) / determinant;
+        let scale = (self.sum * sum_qx - self.sum_x * sum_q) / determinant;
+        let (scale, offset) = if low > 0.0 {
+            (sum_qx / sum_qq, 0.0)
         } else {
-            Affine { scale, offset }
+            (scale, -low)
         };
-        (best.scale > 0.0).then_some(best)
+        Some(Affine {
+            scale,
+            offset,
+            levels,
+        })
     }
 }

@@ -7,7 +7,7 @@
 use half::f16;
 use qlens::quant::GROUP;
 
-use super::search::inverse;
+use super::search::{extreme, inverse};
 
 /// Bytes of a Q8_0 block: an f16 scale and 32 int8.
 pub const Q8_0_BYTES: usize = 2 + GROUP;
@@ -37,14 +37,7 @@ pub fn q8_0(weights: &[f32; GROUP]) -> [u8; Q8_0_BYTES] {
 ///
 /// Whatever the weights are, this gives some block; whether it stands for them says [`is_sound`].
 pub fn q4_0(weights: &[f32; GROUP]) -> [u8; Q4_0_BYTES] {
-    let extreme = weights.iter().fold(0.0, |most: f32, &weight| {
-        if most.abs() < weight.abs() {
-            weight
-        } else {
-            most
-        }
-    });
-    let d = extreme / -8.0;
+    let d = extreme(weights) / -8.0;
     // The scale is stored rounded, and the quants are computed from what it was before.
     let inverse = inverse(d);
     let quant = |weight: f32| ((weight * inverse + 8.5) as i8).clamp(0, 15) as u8;

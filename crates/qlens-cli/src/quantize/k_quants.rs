@@ -1,17 +1,18 @@
-//! How weights are rounded to superblocks of Q4_K, Q5_K and Q6_K.
+//! How weights are rounded to superblocks of Q4_K, Q5_K and Q6_K: as `quantize_row_q4_K_ref` and its like in
+//! ggml-quants.c do it, so that a file made here and one made by ggml's tools are the same file.
 //!
-//! Each group has the scale, and minimum, that are best for it alone. These become small integers with the unit that
-//! the largest of them allows, and of the integers near to each those that leave the group the least weighted error.
+//! Each group has the scale, and minimum, that are best for it alone, of some that are tried. These become small
+//! integers with the unit that the largest of them allows, and the levels are those that are nearest with what is stored.
+//! A group whose scale becomes zero keeps the levels that were found before, though they say nothing.
 
-use std::array;
+use std::{array, iter};
 
 use half::f16;
 use qlens::quant::{Format, GROUP};
 
 use super::{
-    affine::{Affine, Group},
-    search::{inverse, unit},
-    symmetric,
+    affine::{Affine, Levels},
+    search::{Best, extreme, nearest},
 };
 
 /// Weights of a superblock.
@@ -28,9 +29,26 @@ const MOST: f32 = 63.0;
 /// Weights that share a scale in Q6_K.
 const HALF: usize = GROUP / 2;
 
+/// Levels of Q4_K.
+const FOUR_BITS: Levels = Levels {
+    top: 15.0,
+    first: -1.0,
+    steps: 20,
+};
+/// Levels of Q5_K.
+const FIVE_BITS: Levels = Levels {
+    top: 31.0,
+    first: -0.5,
+    steps: 15,
+};
+/// Weights of a lesser magnitude are zeros in Q6_K.
+const LEAST: f32 = 1e-15;
+/// No scale of Q6_K is large enough for weights of a greater magnitude.
+const GREATEST: f32 = 65_504.0 * 128.0 * 32.0;
+
 /// A Q4_K superblock. Whether it stands for the weights says [`is_sound`](super::blocks::is_sound).
 pub fn q4_k(weights: &[f32; SUPERBLOCK]) -> [u8; Q4_K_BYTES] {
-    let (head, q) = with_minima(weights, 15.0);
+    let (head, q) = with_minima(weights, FOUR_BITS);
     let mut block = [0; Q4_K_BYTES];
     block[..16].copy_from_slice(&head);
     put_nibbles(&q, &mut block[16..]);
@@ -39,7 +57,7 @@ pub fn q4_k(weights: &[f32; SUPERBLOCK]) -> [u8; Q4_K_BYTES] {
 
 /// A Q5_K superblock. Whether it stands for the weights says [`is_sound`](super::blocks::is_sound).
 pub fn q5_k(weights: &[f32; SUPERBLOCK]) -> [u8; Q5_K_BYTES] {
-    let (head, q) = with_minima(weights, 31.0);
+    let (head, q) = with_minima(weights, FIVE_BITS);
     let mut block = [0; Q5_K_BYTES];
     block[..16].copy_from_slice(&head);
     for (j, q) in q.iter().enumerate() {
@@ -51,46 +69,34 @@ pub fn q5_k(weights: &[f32; SUPERBLOCK]) -> [u8; Q5_K_BYTES] {
     block
 }
 
-/// The 16 bytes of scales, and the levels `0..=top` of each group.
-fn with_minima(weights: &[f32; SUPERBLOCK], top: f32) -> ([u8; 16], [[u8; GROUP]; 8]) {
+/// The 16 bytes of scales, and the levels of each group.
+fn with_minima(weights: &[f32; SUPERBLOCK], of: Levels) -> ([u8; 16], [[u8; GROUP]; 8]) {
     let groups: &[[f32; GROUP]] = weights.as_chunks().0;
-    let fits: [Affine; 8] = array::from_fn(|j| Affine::fit(&groups[j], top));
+    let fits: [Affine; 8] = array::from_fn(|j| Affine::fit(&groups[j], of));
     let most = |of: fn(&Affine) -> f32| fits.iter().map(of).fold(0.0, f32::max);
-    let d = unit(most(|fit| fit.scale), MOST);
-    let dmin = unit(most(|fit| fit.offset), MOST);
+    let (most_scale, most_offset) = (most(|fit| fit.scale), most(|fit| fit.offset));
+    let [d, dmin] = [most_scale, most_offset].map(|most| f16::from_f32(most / MOST));
     let mut head = [0; 16];
     head[..2].copy_from_slice(&d.to_le_bytes());
     head[2..4].copy_from_slice(&dmin.to_le_bytes());
+    let (d, dmin) = (d.to_f32(), dmin.to_f32());
+    let part = |of: f32, most: f32| {
+        let parts = if most > 0.0 { MOST / most } else { 0.0 };
+        nearest(parts * of, 0.0, MOST)
+    };
     let mut levels = [[0; GROUP]; 8];
     for (j, (x, fit)) in groups.iter().zip(fits).enumerate() {
-        let (scale, min, best) = integers(x, fit, [d, dmin].map(f16::to_f32), top);
-        put_scale_min(&mut head[4..], j, scale, min);
-        levels[j] = best.levels(x, top).map(|q| q as u8);
+        let (scale, min) = (part(fit.scale, most_scale), part(fit.offset, most_offset));
+        put_scale_min(&mut head[4..], j, scale as u8, min as u8);
+        let (scale, min) = (d * scale, dmin * min);
+        let stored = if scale == 0.0 {
+            fit.levels
+        } else {
+            x.map(|x| nearest((x + min) / scale, 0.0, of.top))
+        };
+        levels[j] = stored.map(|q| q as u8);
     }
     (head, levels)
-}
-
-/// The multiples of `d` and `dmin`, out of those next to what `fit` has, that leave the least error, and what they say.
-fn integers(x: &[f32; GROUP], fit: Affine, [d, dmin]: [f32; 2], top: f32) -> (u8, u8, Affine) {
-    let group = Group::new(*x);
-    let next_to = |of: f32, unit: f32| {
-        let nearest = (of * inverse(unit)).round();
-        [0.0, -1.0, 1.0].map(|off| (nearest + off).clamp(0.0, MOST))
-    };
-    let mut best = (f32::INFINITY, (0, 0, fit));
-    for scale in next_to(fit.scale, d) {
-        for min in next_to(fit.offset, dmin) {
-            let tried = Affine {
-                scale: d * scale,
-                offset: dmin * min,
-            };
-            let error = group.error(tried, &tried.levels(x, top));
-            if error < best.0 {
-                best = (error, (scale as u8, min as u8, tried));
-            }
-        }
-    }
-    best.1
 }
 
 /// Puts the scale and minimum of group `j` among the 12 bytes that eight groups share: those of groups 0..4 are the low
@@ -118,28 +124,57 @@ fn put_nibbles(levels: &[[u8; GROUP]; 8], out: &mut [u8]) {
 /// A Q6_K superblock. Whether it stands for the weights says [`is_sound`](super::blocks::is_sound).
 pub fn q6_k(weights: &[f32; SUPERBLOCK]) -> [u8; Q6_K_BYTES] {
     let halves: &[[f32; HALF]] = weights.as_chunks().0;
-    let fits: [f32; 16] = array::from_fn(|h| symmetric::scale(&halves[h], 32.0));
-    let d = unit(super::search::largest(&fits), 127.0);
+    let fits: [_; 16] = array::from_fn(|h| symmetric(&halves[h]));
+    let most = extreme(&fits.map(|(scale, _)| scale));
     let mut block = [0; Q6_K_BYTES];
+    if most.abs() < LEAST {
+        return block;
+    }
+    // The largest scale becomes -128, of which there is no opposite.
+    let parts = -128.0 / most;
+    let d = f16::from_f32(1.0 / parts);
     block[208..].copy_from_slice(&d.to_le_bytes());
-    let d = d.to_f32();
-    for (h, (x, fit)) in halves.iter().zip(fits).enumerate() {
-        let nearest = (fit * inverse(d)).round();
-        let mut best = (f32::INFINITY, 0.0);
-        for off in [0.0, -1.0, 1.0] {
-            let scale = (nearest + off).clamp(-128.0, 127.0);
-            let error = symmetric::error(x, d * scale, 32.0);
-            if error < best.0 {
-                best = (error, scale);
-            }
-        }
-        block[192 + h] = best.1 as i8 as u8;
-        let q = symmetric::levels(x, inverse(d * best.1), 32.0);
-        for (i, q) in q.into_iter().enumerate() {
-            put_six_bits(&mut block, h * HALF + i, (q + 32.0) as u8);
+    for (h, (x, (scale, found))) in halves.iter().zip(fits).enumerate() {
+        let scale = nearest(parts * scale, -128.0, 127.0);
+        block[192 + h] = scale as i8 as u8;
+        let d = d.to_f32() * scale;
+        let levels = if d == 0.0 {
+            found
+        } else {
+            x.map(|x| nearest(x / d, -32.0, 31.0) + 32.0)
+        };
+        for (i, q) in levels.into_iter().enumerate() {
+            put_six_bits(&mut block, h * HALF + i, q as u8);
         }
     }
     block
+}
+
+/// The scale with which levels `-32..=31` leave the least error, of 19 that make the extreme about -32; and the levels,
+/// 32 more than they are.
+fn symmetric(x: &[f32; HALF]) -> (f32, [f32; HALF]) {
+    let extreme = extreme(x);
+    if extreme.abs() < LEAST {
+        return (0.0, [0.0; HALF]);
+    }
+    // The sums below could be too large for an f32.
+    if extreme.abs() > GREATEST {
+        return (f32::INFINITY, [0.0; HALF]);
+    }
+    let (mut best, mut found) = (Best::default(), [0.0; HALF]);
+    for step in iter::once(0).chain(-9..=9_i8) {
+        let inverse = -(32.0 + 0.1 * f32::from(step)) / extreme;
+        let q = x.map(|x| nearest(inverse * x, -32.0, 31.0));
+        let (mut product, mut square) = (0.0, 0.0);
+        for (x, q) in x.iter().zip(q) {
+            product += x * x * x * q;
+            square += x * x * q * q;
+        }
+        if best.improves(product, square) {
+            found = q.map(|q| q + 32.0);
+        }
+    }
+    (best.scale, found)
 }
 
 /// Puts weight `i` of a superblock: 128 of them have 64 bytes of nibbles, the low ones of which are the first 64, and 32
@@ -211,8 +246,8 @@ mod tests {
                     let weights = array::from_fn(|i| {
                         let q = levels[i] as f32;
                         match format {
-                            Format::Q6K if i / 16 == 5 => 127.0 * d * (q - 32.0),
-                            Format::Q6K => integers[i / 16] as f32 * -d * (q - 32.0),
+                            Format::Q6K if i / 16 == 5 => -128.0 * d * (q - 32.0),
+                            Format::Q6K => integers[i / 16] as f32 * d * (q - 32.0),
                             _ => {
                                 let (scale, min) = (integers[i / 32], integers[(i / 32 + 3) % 8]);
                                 d * scale as f32 * q - d / 2.0 * min as f32
@@ -277,19 +312,6 @@ mod tests {
     }
 
     #[test]
-    fn scales_of_few_bits_do_not_fall_short() {
-        // An f16 of this size has no bits left but its last, and rounding one down would cut a third off the extreme.
-        for (format, round) in FORMATS {
-            for unit in [1.0, 1.4, 1.6, 2.4] {
-                let most = unit * 2.0_f32.powi(-24) * 63.0 * 15.0;
-                let weights = array::from_fn(|i| if i % 2 == 0 { most } else { -most / 8.0 });
-                let found = read(format, &round(&weights));
-                assert!((found[0] / most - 1.0).abs() < 0.1, "{format} {unit}");
-            }
-        }
-    }
-
-    #[test]
     fn the_smallest_weights_are_zeros() {
         for (format, round) in FORMATS {
             for tiny in [f32::from_bits(1), 1e-40, f32::MIN_POSITIVE] {
@@ -313,7 +335,7 @@ mod tests {
             }
             // The largest that there is a scale for, whichever level of Q6_K it becomes.
             let steps = if format == Format::Q6K {
-                127.0 * 31.0
+                128.0 * 32.0
             } else {
                 63.0
             };

@@ -1,7 +1,8 @@
 //! Which format each matrix of a model gets: what llama.cpp's `llama-quantize` gives it, so that files of a type are
 //! the same mixture of formats wherever they were made.
 //!
-//! The rule is that of its `llama-quant.cpp` for dense models, without an importance matrix. Most matrices have the
+//! The rule is that of its `llama-quant.cpp` for dense models, without an importance matrix, but for Q4_0, which is
+//! pure. Most matrices have the
 //! format that the type is called after. Where an error does more harm there are more bits: in the matrix of the
 //! output, in some layers' values and in what a feed-forward network gives back.
 
@@ -14,7 +15,7 @@ pub enum Target {
     /// 8.5 bits a weight
     #[value(name = "q8_0")]
     Q8_0,
-    /// 4.5 bits a weight, 6.6 in the output matrix
+    /// 4.5 bits a weight
     #[value(name = "q4_0")]
     Q4_0,
     /// 4.5 bits a weight, 6.6 in the output matrix and half of the values and down projections
@@ -38,6 +39,12 @@ impl Target {
             Self::Q6K => Format::Q6K,
             Self::Iq4Nl => Format::Iq4Nl,
         }
+    }
+
+    /// Whether all matrices have that format. llama.cpp gives a Q4_0 file such an output matrix only when it is told
+    /// to, with `--pure`; it is what takes the fewest instructions.
+    fn is_pure(self) -> bool {
+        matches!(self, Self::Q8_0 | Self::Q4_0)
     }
 
     /// ggml's number for a file of this type, `general.file_type`.
@@ -140,13 +147,16 @@ impl<'m> Mixture<'m> {
     /// The format if rows were long enough for any.
     fn wanted(&self, name: &str) -> Format {
         let target = self.target;
+        if target.is_pure() {
+            return target.format();
+        }
         let position = |of: &[(u64, &str)]| {
             let layer = layer(name);
             (of.partition_point(|&of| of < (layer, name)), of.len())
         };
         match Role::of(name) {
             Role::Embedding if !self.is_tied => target.format(),
-            Role::Output | Role::Embedding if target != Target::Q8_0 => Format::Q6K,
+            Role::Output | Role::Embedding => Format::Q6K,
             Role::Values => match target {
                 Target::Q4KM if has_more_bits(position(&self.values)) => Format::Q6K,
                 Target::Iq4Nl if self.group_size >= 4 => Format::Q5K,
@@ -160,7 +170,7 @@ impl<'m> Mixture<'m> {
                     _ => target.format(),
                 }
             }
-            _ => target.format(),
+            Role::Other => target.format(),
         }
     }
 }

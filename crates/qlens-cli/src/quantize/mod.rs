@@ -11,7 +11,6 @@ mod requantize;
 #[cfg(test)]
 mod samples;
 mod search;
-mod symmetric;
 
 use std::path::PathBuf;
 
@@ -33,7 +32,7 @@ use requantize::Requantize;
 /// What ggml calls the way that blocks are laid out today.
 const QUANTIZATION_VERSION: u32 = 2;
 
-/// Rewrite a model as one of another type, with each matrix in the format that llama.cpp gives it
+/// Rewrite a model as one of another type, block for block as llama.cpp's llama-quantize does
 #[derive(clap::Args, Debug)]
 pub struct QuantizeArgs {
     #[arg(value_name = "IN", help = "GGUF file or name of a known model")]

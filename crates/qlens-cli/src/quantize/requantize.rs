@@ -160,6 +160,47 @@ mod tests {
     /// More than a batch, and no whole number of shares.
     const WEIGHTS: usize = BATCH + SHARE + 3 * GROUP;
 
+    /// Bytes that are written in hexadecimal.
+    fn bytes(text: &str) -> Vec<u8> {
+        let byte = |at| u8::from_str_radix(&text[at..at + 2], 16).unwrap();
+        (0..text.len()).step_by(2).map(byte).collect()
+    }
+
+    #[test]
+    fn blocks_are_those_that_ggml_makes() {
+        let lines = include_str!("ggml-blocks.txt").lines();
+        let mut formats = Vec::new();
+        for line in lines.filter(|line| !line.starts_with('#')) {
+            let [name, weights, block] = line.split(' ').collect::<Vec<_>>()[..] else {
+                panic!("{line}");
+            };
+            let named = |ggml_type: &u32| {
+                Format::from_ggml(*ggml_type).is_some_and(|format| format.to_string() == name)
+            };
+            let format = Format::from_ggml((0..32).find(named).unwrap()).unwrap();
+            let weights = bytes(weights);
+            let halves = weights.as_chunks().0.iter();
+            let weights: Vec<_> = halves
+                .map(|&half| half::f16::from_le_bytes(half).to_f32())
+                .collect();
+            let block = bytes(block);
+            let mut found = vec![0; block.len()];
+            round(format, &weights, &mut found).unwrap();
+            assert_eq!(found, block, "{name}");
+            formats.push(format);
+        }
+        formats.dedup();
+        let all = [
+            Format::Q5_0,
+            Format::Q4K,
+            Format::Q6K,
+            Format::Iq4Nl,
+            Format::Q5K,
+            Format::Q5_1,
+        ];
+        assert_eq!(formats, all);
+    }
+
     fn weights() -> Vec<f32> {
         (0..WEIGHTS).map(|i| (i % 1009) as f32 - 500.0).collect()
     }

@@ -1,7 +1,5 @@
 //! What the searches for scales have in common.
 
-use half::f16;
-
 /// The integer nearest to `x` in `low..=high`; a tie goes to the even one.
 #[inline]
 pub fn nearest(x: f32, low: f32, high: f32) -> f32 {
@@ -10,34 +8,39 @@ pub fn nearest(x: f32, low: f32, high: f32) -> f32 {
     x.clamp(low, high) + MAGIC - MAGIC
 }
 
-/// The sum of `term(0)` to `term(N - 1)`, `N` a multiple of 8, in an order that vector units like.
-#[inline]
-pub fn sum<const N: usize>(term: impl Fn(usize) -> f32) -> f32 {
-    let mut lanes = [0.0; 8];
-    for first in (0..N).step_by(8) {
-        for (lane, sum) in lanes.iter_mut().enumerate() {
-            *sum += term(first + lane);
-        }
-    }
-    lanes.iter().sum()
-}
-
-/// The largest magnitude.
-pub fn largest(x: &[f32]) -> f32 {
-    x.iter().fold(0.0, |most: f32, x| most.max(x.abs()))
+/// The first weight of the largest magnitude.
+pub fn extreme(x: &[f32]) -> f32 {
+    x.iter().fold(
+        0.0,
+        |most: f32, &x| {
+            if most.abs() < x.abs() { x } else { most }
+        },
+    )
 }
 
 pub fn inverse(d: f32) -> f32 {
     if d == 0.0 { 0.0 } else { 1.0 / d }
 }
 
-/// The scale of which scales up to `largest` are integer multiples, up to `steps`: the nearest f16, unless `steps` of
-/// it fall short. Few bits are left to an f16 below 2^-14, and weights of usual size get there.
-pub fn unit(largest: f32, steps: f32) -> f16 {
-    let unit = f16::from_f32(largest / steps);
-    if largest > unit.to_f32() * (steps + 0.5) {
-        f16::from_bits(unit.to_bits() + 1)
-    } else {
-        unit
+/// Out of some attempts to say weights by levels and a scale, the one that takes the most off the error of zeros.
+///
+/// An error counts as much as the square of its weight: large weights matter most to products. For given levels `q`
+/// the best scale is `sum(w x q) / sum(w q^2)`, `w = x^2`, and it takes `sum(w x q)^2 / sum(w q^2)` off the error.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Best {
+    pub scale: f32,
+    gain: f32,
+}
+
+impl Best {
+    /// Takes the levels of which these are the sums, of `w x q` and of `w q^2`, if they are better; whether they are.
+    #[inline]
+    pub fn improves(&mut self, product: f32, square: f32) -> bool {
+        let is_better = square > 0.0 && product * product > self.gain * square;
+        if is_better {
+            self.scale = product / square;
+            self.gain = self.scale * product;
+        }
+        is_better
     }
 }
