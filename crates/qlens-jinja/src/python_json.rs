@@ -37,7 +37,7 @@ pub fn line(value: &impl Serialize) -> serde_json::Result<String> {
 /// A value indented by so many spaces a level.
 ///
 /// # Errors
-/// As [`line`].
+/// As [`line()`].
 pub fn indented(value: &impl Serialize, spaces: usize) -> serde_json::Result<String> {
     written(
         value,
