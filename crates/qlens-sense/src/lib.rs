@@ -53,10 +53,7 @@
 //! | babble of eight | 99.7 to 100% | 1.0 to 2.0% |
 //! | traffic | 100% | 2.0 to 4.0% |
 //!
-//! Instructions on a Cortex-M33, counted in emulation (thumbv8m.main-none-eabihf, release, fat LTO; `qemu-arm
-//! -singlestep -d exec`): 220 a sample of motion, 127 of touch, 103 of proximity and light, 38 of sound, together
-//! 0.67 million a second: as many cycles are 0.34% of a core at 200 MHz. State: 8 KiB of sound and less than 1 KiB for
-//! all else (`--test properties`), and no heap.
+//! State: 8 KiB of sound and less than 1 KiB for all else (`--test properties`), and no heap.
 //!
 //! Not supported: more than one finger, gestures of the head but up and down, words, and who speaks: babble
 //! in which one voice stands out is speech.
