@@ -73,6 +73,12 @@ pub enum SensorKind {
         /// Thousandths of a degree Celsius.
         milli_celsius: i32,
     },
+    /// A mark in a recording that is being replayed: whoever waits for everything before it to be done
+    /// wants to be told.
+    Mark {
+        /// Which one.
+        number: u32,
+    },
 }
 
 impl SensorKind {

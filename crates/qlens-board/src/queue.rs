@@ -27,6 +27,9 @@ impl<const N: usize> EventQueue<N> {
 pub trait EventSink {
     /// Appends an event; a full queue loses its oldest for it, and counts the loss.
     fn push(&mut self, event: SensorEvent);
+
+    /// Whether the next event would cost the oldest. A source that can keep its events asks first.
+    fn is_full(&self) -> bool;
 }
 
 impl<const N: usize> EventSink for EventQueue<N> {
@@ -37,6 +40,10 @@ impl<const N: usize> EventSink for EventQueue<N> {
         }
         // There is a place now; a queue of no places does not compile.
         let _ = self.events.push_back(event);
+    }
+
+    fn is_full(&self) -> bool {
+        self.events.is_full()
     }
 }
 
@@ -89,6 +96,7 @@ mod tests {
             queue.push(tap(at));
         }
         assert_eq!(queue.len(), 4);
+        assert!(EventSink::is_full(&queue));
         assert_eq!(queue.peek(), Some(&tap(0)));
         for at in 0..4 {
             assert_eq!(queue.pop(), Some(tap(at)));

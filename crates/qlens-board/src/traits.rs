@@ -7,15 +7,25 @@ use embedded_graphics::{draw_target::DrawTarget, pixelcolor::Gray8};
 
 use crate::queue::EventSink;
 
-/// Monotonic time.
+/// Monotonic time, and the time of day.
 pub trait Clock {
     /// Microseconds since the board started; never goes back.
     fn now_us(&self) -> u64;
+
+    /// Seconds since 1970-01-01, of the place where the glasses are worn; `None` on a board that does not
+    /// know. Unlike the other it jumps when somebody sets it.
+    fn unix_s(&self) -> Option<u64> {
+        None
+    }
 }
 
 impl<C: Clock + ?Sized> Clock for &C {
     fn now_us(&self) -> u64 {
         (**self).now_us()
+    }
+
+    fn unix_s(&self) -> Option<u64> {
+        (**self).unix_s()
     }
 }
 
@@ -32,6 +42,13 @@ pub trait SensorSource {
     fn due_us(&self) -> Option<u64> {
         None
     }
+
+    /// Nobody wears the glasses: from now on only what could end that is wanted, and a sensor on another
+    /// chip may let the line to it sleep.
+    fn sleep(&mut self, _now_us: u64) {}
+
+    /// The glasses are worn again.
+    fn wake(&mut self, _now_us: u64) {}
 }
 
 /// A display of one green. Intensity 0 is black, which on these displays is transparent and costs
@@ -48,6 +65,15 @@ pub trait Display: DrawTarget<Color = Gray8> {
     /// # Errors
     /// Whatever the display's driver reports.
     fn set_on(&mut self, on: bool) -> Result<(), Self::Error>;
+
+    /// Sets how bright 255 is, from 1 to 255; a display without such a setting stays as bright as it is.
+    /// What is drawn already may have to be drawn again.
+    ///
+    /// # Errors
+    /// Whatever the display's driver reports.
+    fn set_brightness(&mut self, _level: u8) -> Result<(), Self::Error> {
+        Ok(())
+    }
 }
 
 /// How much the board wants to be spared.
