@@ -87,6 +87,7 @@ pub struct Assistant {
     fault: Fault,
     sentence: String<SENTENCE_BYTES>,
     readings: Readings,
+    wall_origin: Option<u64>,
     /// Counts what made everything that is shown out of date.
     content: u32,
 }
@@ -114,6 +115,7 @@ impl Assistant {
                 charging: false,
                 celsius: None,
             },
+            wall_origin: None,
             content: 0,
         }
     }
@@ -124,6 +126,16 @@ impl Assistant {
     /// [`Error::SystemTooLong`]; the old one then stays.
     pub fn set_system(&mut self, system: Option<&str>) -> Result<(), Error> {
         self.conversation.set_system(system)
+    }
+
+    /// Sets the time of day at application time zero, in seconds since 1970-01-01; `None` if nobody knows.
+    pub fn set_wall_origin(&mut self, seconds: Option<u64>) {
+        self.wall_origin = seconds;
+    }
+
+    /// The time of day at application time zero, in seconds since 1970-01-01.
+    pub const fn wall_origin(&self) -> Option<u64> {
+        self.wall_origin
     }
 
     /// What a sensor noticed. Costs the same short time whatever happens, so a flood of events is only
