@@ -187,5 +187,6 @@ fn settings(asked: &mut fw_cfg::Settings, assistant: &mut Assistant) -> Settings
         draft: board::DRAFT,
         // A name of board.toml is one of these: `qlens plan` is tested to take each.
         kv: KvType::from_name(board::KV).unwrap_or_default(),
+        replay: asked.is_given("replay"),
     }
 }
