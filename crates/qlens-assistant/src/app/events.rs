@@ -120,11 +120,15 @@ where
                     Ok(())
                 }
                 Action::Wake => {
+                    self.ports.sensors.wake(self.ports.clock.now_us());
                     self.hud.invalidate();
                     self.ports.display.set_on(true)
                 }
                 Action::Draw => self.draw(),
-                Action::Sleep => self.ports.display.set_on(false),
+                Action::Sleep => {
+                    self.ports.sensors.sleep(self.ports.clock.now_us());
+                    self.ports.display.set_on(false)
+                }
             };
             if outcome.is_err() {
                 log::error!("the display does not take what is drawn");

@@ -2,4 +2,5 @@
 //! pauses, and a display that goes dark.
 
 mod marks;
+mod sleep;
 mod world;
