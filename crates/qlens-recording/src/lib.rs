@@ -37,12 +37,16 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
-#[cfg(test)]
+#[cfg(any(test, feature = "std"))]
 extern crate std;
 
+#[cfg(feature = "std")]
+pub mod dice;
 pub mod parts;
 pub mod record;
 pub mod wire;
+#[cfg(feature = "std")]
+pub mod world;
 
 pub use record::{Pcm, Record, Sample};
 pub use wire::{Decoder, FRAME_BYTES, FrameError, MAGIC};

@@ -4,11 +4,9 @@
 //!
 //! The figures: `cargo test -p qlens-sense --test voice -- --nocapture`.
 
-#[path = "../support/dice.rs"]
-mod dice;
 mod sound;
 
-use dice::Dice;
+use qlens_recording::dice::Dice;
 use qlens_sense::voice::Voice;
 use qlens_sense::{EventKind, Settings};
 use sound::{LABEL, Noise, active, mu_law};

@@ -1,6 +1,6 @@
 //! Speech from the files, and noise that is computed: everything seeded, so that each run hears the same.
 
-use crate::dice::Dice;
+use qlens_recording::dice::Dice;
 
 /// Samples of a frame in which speech is told from noise: 10 ms.
 pub const LABEL: usize = 160;

@@ -1,13 +1,18 @@
-//! What the sensors measure of it: noise, jitter, bounce, bias that drifts, a gait. An amplitude scales all of
-//! those; at 1 they are what such parts and people have.
+//! What each sensor measures of a script, with noise, jitter, bounce, bias that drifts, a gait.
+//!
+//! Sums, products and quotients, and sines from the crate `libm`: the same numbers on each machine.
 
 use qlens_sense::samples::{ACCEL_COUNTS_PER_G, GYRO_COUNTS_PER_DPS, ImuSample, TouchSample};
 
+use super::{Finger, Script};
 use crate::dice::Dice;
-use crate::script::{Finger, Script};
+use crate::record::Sample;
+
+/// Brightness where the script says nothing of it, in lux.
+const DUSK: f64 = 200.0;
 
 /// Where in a list of things in the order of time we are.
-#[derive(Default)]
+#[derive(Debug, Clone, Default)]
 struct Cursor(usize);
 
 impl Cursor {
@@ -21,6 +26,7 @@ impl Cursor {
 }
 
 /// A person who follows a script, as sensors see them.
+#[derive(Debug, Clone)]
 pub struct World<'a> {
     script: &'a Script,
     amplitude: f64,
@@ -48,6 +54,8 @@ pub struct World<'a> {
 }
 
 impl<'a> World<'a> {
+    /// At the beginning of a script. The amplitude scales all noise; at 1 it is what such parts and people have. Up to
+    /// 2 no sample is stamped as before the one before it.
     pub fn new(script: &'a Script, amplitude: f64, seed: u64) -> Self {
         let mut dice = Dice::new(seed);
         let mut three = |size: f64| [0; 3].map(|_| dice.between(-size, size) * amplitude);
@@ -72,12 +80,32 @@ impl<'a> World<'a> {
             thrust: 0.0,
             gait: 0.0,
             last_up: None,
-            lux_seen: 200.0,
+            lux_seen: script.lux.first().map_or(DUSK, |lux| lux.1),
+        }
+    }
+
+    /// Tells `say` what is measured at a tick, with the time that the hub stamps on it (microseconds). Ticks are
+    /// [`TICK_US`](super::TICK_US) long, and begin with 1.
+    pub fn tick(&mut self, tick: u64, mut say: impl FnMut(u64, Sample<'static>)) {
+        let now_us = tick * super::TICK_US;
+        let sample = self.imu(now_us);
+        say(self.stamp(now_us, 200.0), Sample::Imu(sample));
+        if tick.is_multiple_of(2) {
+            let sample = self.touch(now_us);
+            say(self.stamp(now_us, 500.0), Sample::Touch(sample));
+        }
+        if tick.is_multiple_of(10) {
+            let counts = self.proximity(now_us);
+            say(self.stamp(now_us, 1_000.0), Sample::Proximity(counts));
+        }
+        if tick.is_multiple_of(20) {
+            let word = self.light(now_us);
+            say(self.stamp(now_us, 1_000.0), Sample::Light(word));
         }
     }
 
     /// The time that the hub stamps on a sample that was due now.
-    pub fn stamp(&mut self, now_us: u64, jitter_us: f64) -> u64 {
+    fn stamp(&mut self, now_us: u64, jitter_us: f64) -> u64 {
         now_us.saturating_add_signed((self.dice.normal() * jitter_us * self.amplitude) as i64)
     }
 
@@ -85,7 +113,7 @@ impl<'a> World<'a> {
         self.dice.between(0.0, 1.0) < probability
     }
 
-    pub fn touch(&mut self, now_us: u64) -> TouchSample {
+    fn touch(&mut self, now_us: u64) -> TouchSample {
         let noise = self.amplitude;
         let finger = self
             .fingers
@@ -139,7 +167,7 @@ impl<'a> World<'a> {
         (place, pressure)
     }
 
-    pub fn imu(&mut self, now_us: u64) -> ImuSample {
+    fn imu(&mut self, now_us: u64) -> ImuSample {
         const DT: f64 = 0.005;
         let noise = self.amplitude;
         self.turn_head(now_us);
@@ -162,14 +190,12 @@ impl<'a> World<'a> {
         let walks = walks.is_some_and(|index| self.script.walks[index].1);
         self.gait += DT * core::f64::consts::TAU * 1.8;
         let step = if walks { noise } else { 0.0 };
-        let (sin, cos) = self.gait.sin_cos();
+        let (sin, cos) = libm::sincos(self.gait);
         let pitch = (self.pitch + self.wander[0] + 2.0 * step * cos).to_radians();
-        let roll = (self.wander[1] + 1.5 * step * (self.gait / 2.0).sin()).to_radians();
-        let up = [
-            pitch.sin(),
-            pitch.cos() * roll.sin(),
-            pitch.cos() * roll.cos(),
-        ];
+        let roll = (self.wander[1] + 1.5 * step * libm::sin(self.gait / 2.0)).to_radians();
+        let (pitch_sin, pitch_cos) = libm::sincos(pitch);
+        let (roll_sin, roll_cos) = libm::sincos(roll);
+        let up = [pitch_sin, pitch_cos * roll_sin, pitch_cos * roll_cos];
         let last = self.last_up.replace(up).unwrap_or(up);
         let change = [0, 1, 2].map(|axis| (up[axis] - last[axis]) / DT);
         // The rate of turn that moves what is up so, and the one about it, which does not.
@@ -182,11 +208,7 @@ impl<'a> World<'a> {
         let bounce = 1.0 + 0.25 * step * sin;
         let thrust = self.thrust + 0.1 * step * cos;
         // Forwards in the world, as the head sees it.
-        let ahead = [
-            pitch.cos(),
-            -pitch.sin() * roll.sin(),
-            -pitch.sin() * roll.cos(),
-        ];
+        let ahead = [pitch_cos, -pitch_sin * roll_sin, -pitch_sin * roll_cos];
         let mut sample = ImuSample::default();
         for axis in 0..3 {
             self.gyro_bias[axis] = (self.gyro_bias[axis] + self.dice.normal() * 0.003 * noise)
@@ -219,10 +241,10 @@ impl<'a> World<'a> {
         }
     }
 
-    pub fn proximity(&mut self, now_us: u64) -> u16 {
+    fn proximity(&mut self, now_us: u64) -> u16 {
         let noise = self.amplitude;
         let worn = self.worn.at(&self.script.worn, |worn| worn.0 <= now_us);
-        let (since_us, worn) = self.script.worn[worn.unwrap_or(0)];
+        let (since_us, worn) = worn.map_or((0, false), |index| self.script.worn[index]);
         let lift = self.lifts.at(&self.script.lifts, |&at_us| at_us <= now_us);
         let lifted = lift.is_some_and(|index| now_us - self.script.lifts[index] < 300_000);
         let there = if worn { 4500.0 } else { 300.0 };
@@ -236,13 +258,11 @@ impl<'a> World<'a> {
         counts.clamp(0.0, 65_534.0) as u16
     }
 
-    pub fn light(&mut self, now_us: u64) -> u16 {
+    fn light(&mut self, now_us: u64) -> u16 {
         let noise = self.amplitude;
-        let lux = self
-            .lux
-            .at(&self.script.lux, |lux| lux.0 <= now_us)
-            .unwrap_or(0);
-        self.lux_seen += (self.script.lux[lux].1 - self.lux_seen) * 0.5;
+        let lux = self.lux.at(&self.script.lux, |lux| lux.0 <= now_us);
+        let lux = lux.map_or(DUSK, |index| self.script.lux[index].1);
+        self.lux_seen += (lux - self.lux_seen) * 0.5;
         let shadow = self
             .shadows
             .at(&self.script.shadows, |&at_us| at_us <= now_us);

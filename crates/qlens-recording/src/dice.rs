@@ -1,11 +1,14 @@
-//! Numbers that look random, the same in each run.
+//! Numbers that look random, the same in each run and on each machine.
 
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng as _, SeedableRng as _};
 
+/// A source of them.
+#[derive(Debug, Clone)]
 pub struct Dice(Xoshiro256PlusPlus);
 
 impl Dice {
+    /// Other numbers for another seed.
     pub fn new(seed: u64) -> Self {
         Self(Xoshiro256PlusPlus::seed_from_u64(seed))
     }
