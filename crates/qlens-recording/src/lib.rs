@@ -22,7 +22,7 @@
 //! | byte 0 | sensor | bytes 9… |
 //! |---|---|---|
 //! | 0 | start of a recording | version, 2 bytes; seconds since 1970 at time 0, 8 bytes |
-//! | 1 | touchpad | x, y and strength, two bytes each, high byte first, and the area: a finger in the registers of Azoteq's IQS5xx from 0x0016 on |
+//! | 1 | touchpad | x, y and strength, two bytes each, high byte first, and the area: a finger in the registers of Azoteq's `IQS5xx` from 0x0016 on |
 //! | 2 | motion | acceleration and rate about x, y and z, two bytes each: Bosch's BMI270 from register 0x0c on, ±4 g and ±1000 °/s |
 //! | 3 | proximity | two bytes: `PS_Data` of Vishay's VCNL4040 |
 //! | 4 | light | two bytes, high byte first: the result register of TI's OPT3001 |
@@ -42,8 +42,18 @@ extern crate std;
 
 #[cfg(feature = "std")]
 pub mod dice;
+#[cfg(feature = "std")]
+pub mod events;
+#[cfg(feature = "std")]
+pub mod file;
 pub mod parts;
 pub mod record;
+#[cfg(feature = "std")]
+pub mod render;
+#[cfg(feature = "std")]
+pub mod scene;
+#[cfg(feature = "std")]
+pub mod sound;
 pub mod wire;
 #[cfg(feature = "std")]
 pub mod world;

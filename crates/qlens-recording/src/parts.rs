@@ -8,7 +8,7 @@ pub const TOUCH_BYTES: usize = 7;
 /// Bytes of a motion sample.
 pub const IMU_BYTES: usize = 12;
 
-/// A finger in the registers of an IQS5xx; the area says nothing that the strength does not.
+/// A finger in the registers of an `IQS5xx`; the area says nothing that the strength does not.
 pub const fn touch(bytes: &[u8; TOUCH_BYTES]) -> TouchSample {
     let &[x1, x0, y1, y0, p1, p0, _] = bytes;
     TouchSample {
@@ -18,7 +18,7 @@ pub const fn touch(bytes: &[u8; TOUCH_BYTES]) -> TouchSample {
     }
 }
 
-/// The registers of an IQS5xx that has this finger on it.
+/// The registers of an `IQS5xx` that has this finger on it.
 pub const fn of_touch(sample: TouchSample) -> [u8; TOUCH_BYTES] {
     let [x1, x0] = sample.x.to_be_bytes();
     let [y1, y0] = sample.y.to_be_bytes();
