@@ -38,4 +38,6 @@ pub use load::{LoadError, load_model};
 pub use memory::{Layout, MemoryMap, Span, Usage};
 pub use queue::EventQueue;
 pub use store::{ModelInfo, ModelStore, StoreError};
-pub use traits::{Clock, CoreError, Display, Power, SecondaryCores, SensorSource, Throttle};
+pub use traits::{
+    Clock, CoreError, Display, Power, SecondaryCores, SensorSource, Throttle, dimmed,
+};

@@ -76,6 +76,12 @@ pub trait Display: DrawTarget<Color = Gray8> {
     }
 }
 
+/// A level of a pixel on a display of this brightness, for displays that have no light of their own to dim. Rounded to
+/// the nearest, so that every board shows the same.
+pub const fn dimmed(level: u8, brightness: u8) -> u8 {
+    ((level as u16 * brightness as u16 + 127) / 255) as u8
+}
+
 /// How much the board wants to be spared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
