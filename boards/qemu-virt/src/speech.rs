@@ -7,17 +7,17 @@
 //! virtio-drivers has a console driver that wants a heap and waits for each byte to be taken, so the
 //! two queues are driven here. Not supported: more than the first port.
 
-use core::cell::RefCell;
 use core::convert::Infallible;
 
 use embedded_io::{ErrorType, Write};
 use qlens_board::Clock;
+use qlens_firmware::channel::Channel;
+use qlens_firmware::clock::CounterClock;
 use virtio_drivers::device::common::Feature;
 use virtio_drivers::queue::VirtQueue;
 use virtio_drivers::transport::{DeviceType, Transport};
 use virtio_drivers::{Error, PAGE_SIZE};
 
-use crate::clock::CounterClock;
 use crate::dma::{self, BoardHal};
 use crate::virtio::{self, Slot};
 
@@ -33,14 +33,14 @@ const PAGES: usize = BUFFERS * BUFFER_BYTES / PAGE_SIZE;
 
 const _: () = assert!(
     BUFFERS == u16::BITS as usize,
-    "`Channel::free` has a bit a buffer"
+    "`Speech::free` has a bit a buffer"
 );
 
 /// How long a line may wait for a buffer, in microseconds.
 const PATIENCE_US: u64 = 20_000;
 
 /// The channel.
-pub struct Channel {
+pub struct Speech {
     transport: Slot,
     receive: VirtQueue<BoardHal, BUFFERS>,
     received: &'static mut [u8],
@@ -56,7 +56,7 @@ pub struct Channel {
     dropped: u32,
 }
 
-impl Channel {
+impl Speech {
     /// The machine's second channel; `None` if it has none or it does not work.
     pub fn find() -> Option<Self> {
         let (transport, _) = virtio::find(DeviceType::Console)?;
@@ -103,14 +103,6 @@ impl Channel {
         }
     }
 
-    /// Hands each byte that has come to `take`; at most one buffer's worth at a call.
-    pub fn poll(&mut self, take: &mut dyn FnMut(u8)) {
-        self.transport.ack_interrupt();
-        if let Err(error) = self.take_buffer(take) {
-            log::error!("speech channel: {error}");
-        }
-    }
-
     fn take_buffer(&mut self, take: &mut dyn FnMut(u8)) -> Result<(), Error> {
         let Some(token) = self.receive.peek_used() else {
             return Ok(());
@@ -128,11 +120,6 @@ impl Channel {
         self.offer(slot)?;
         self.transport.notify(RECEIVE);
         Ok(())
-    }
-
-    /// More has come than [`Channel::poll`] took.
-    pub fn has_more(&self) -> bool {
-        self.receive.can_pop()
     }
 
     /// Takes back the transmit buffers that the device is done with.
@@ -190,36 +177,42 @@ impl Channel {
     }
 }
 
-/// The writing end of the channel, for whoever reports. Lines leave at their ends; without a channel
-/// they go nowhere.
-#[derive(Clone, Copy)]
-pub struct Report<'c>(pub &'c RefCell<Option<Channel>>);
+impl Channel for Speech {
+    /// At most one buffer's worth at a call.
+    fn poll(&mut self, take: &mut dyn FnMut(u8)) {
+        self.transport.ack_interrupt();
+        if let Err(error) = self.take_buffer(take) {
+            log::error!("speech channel: {error}");
+        }
+    }
 
-impl ErrorType for Report<'_> {
+    fn has_more(&self) -> bool {
+        self.receive.can_pop()
+    }
+}
+
+impl ErrorType for Speech {
     type Error = Infallible;
 }
 
-impl Write for Report<'_> {
+/// Lines leave at their ends.
+impl Write for Speech {
     fn write(&mut self, buf: &[u8]) -> Result<usize, Infallible> {
-        if let Some(channel) = self.0.borrow_mut().as_mut() {
-            for &byte in buf {
-                // A line longer than a buffer leaves in parts.
-                if channel.line.push(byte).is_err() {
-                    channel.send();
-                    let _ = channel.line.push(byte);
-                }
-                if byte == b'\n' {
-                    channel.send();
-                }
+        for &byte in buf {
+            // A line longer than a buffer leaves in parts.
+            if self.line.push(byte).is_err() {
+                self.send();
+                let _ = self.line.push(byte);
+            }
+            if byte == b'\n' {
+                self.send();
             }
         }
         Ok(buf.len())
     }
 
     fn flush(&mut self) -> Result<(), Infallible> {
-        if let Some(channel) = self.0.borrow_mut().as_mut() {
-            channel.send();
-        }
+        self.send();
         Ok(())
     }
 }

@@ -5,14 +5,15 @@ use embedded_io::ErrorKind;
 use qlens_board::sha256;
 use qlens_board::store::Flow;
 use qlens_board::{Clock, ModelInfo, ModelStore, StoreError, Usage};
+use qlens_firmware::clock::{self, CounterClock};
+use qlens_firmware::gic;
 use virtio_drivers::device::blk::{BlkReq, BlkResp, RespStatus, SECTOR_SIZE, VirtIOBlk};
 use virtio_drivers::transport::DeviceType;
 
-use crate::clock::CounterClock;
+use crate::board;
 use crate::dma::BoardHal;
 use crate::fw_cfg::Settings;
 use crate::virtio::{self, Doorbell, Slot};
-use crate::{board, clock, gic};
 
 /// The queue of a block device.
 const QUEUE: u16 = 0;

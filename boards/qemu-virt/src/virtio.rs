@@ -2,11 +2,11 @@
 
 use core::ptr::NonNull;
 
+use qlens_firmware::gic;
 use virtio_drivers::transport::DeviceType;
 use virtio_drivers::transport::mmio::{MmioTransport, VirtIOHeader};
 
 use crate::board::device;
-use crate::gic;
 
 /// Bytes of a slot.
 const SLOT_BYTES: usize = 0x200;

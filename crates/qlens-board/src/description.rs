@@ -51,6 +51,7 @@
 //! budget = 0x6000_0000     # bytes for the model and the arena of the session
 //! ```
 
+mod build;
 mod emit;
 mod error;
 
@@ -62,6 +63,7 @@ use std::vec::Vec;
 
 use serde::Deserialize;
 
+pub use build::build_firmware;
 pub use error::DescriptionError;
 
 use crate::memory::{Device, MemoryMap, Region, Span, Usage};

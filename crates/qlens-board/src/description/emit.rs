@@ -10,7 +10,7 @@ use crate::memory::{MemoryMap, Usage};
 impl Board {
     /// Rust source of the board's constants: `NAME`, and one a device in a module `device`; where the firmware does
     /// not run from flash also `MEMORY`, `CORES`, `STACK_BYTES`, `EXCEPTION_STACK_BYTES`, `CONTEXT`, `BATCH`,
-    /// `MAX_TOKENS`, `DRAFT`, `KV`.
+    /// `MAX_TOKENS`, `DRAFT`, `KV`, `DEVICES`.
     pub fn constants(&self) -> String {
         let mut source = String::from("// Made from board.toml by the build script.\n");
         // Writing to a `String` does not fail.
@@ -91,7 +91,14 @@ impl Board {
                 "/// Type of the KV cache.\npub const KV: &str = {kv:?};"
             )?;
         }
-        Ok(())
+        writeln!(
+            out,
+            "/// All devices.\npub const DEVICES: &[qlens_board::memory::Device] = &["
+        )?;
+        for name in self.device.keys() {
+            writeln!(out, "    device::{},", constant_name(name))?;
+        }
+        writeln!(out, "];")
     }
 
     fn write_devices(&self, out: &mut String) -> core::fmt::Result {

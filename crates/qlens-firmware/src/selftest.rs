@@ -1,6 +1,5 @@
-//! The firmware as its own test: with `opt/qlens/selftest` given, no application runs, and the speech
-//! channel takes the requests of [`qlens_assistant::app::selftest`] instead. Four more are this
-//! board's own:
+//! The firmware as its own test: where that is wished for, no application runs, and the second channel takes
+//! the requests of [`qlens_assistant::app::selftest`] instead. Four more are bare metal's own:
 //!
 //! | line in | what happens |
 //! |---|---|
@@ -23,14 +22,12 @@ use qlens_board::line::{Line, LineReader};
 use qlens_board::memory::PAGE;
 use qlens_board::sha256::Sha256;
 use qlens_board::store::Flow;
-use qlens_board::{Clock, Power, load_model};
+use qlens_board::{Clock, ModelStore, load_model};
 use spin::mutex::SpinMutex;
 
+use crate::channel::{Channel, Report};
 use crate::clock::CounterClock;
-use crate::power::BoardPower;
-use crate::speech::{Channel, Report};
-use crate::store::BoardStore;
-use crate::{exceptions, sha256};
+use crate::{exceptions, power, sha256};
 
 static LINES: SpinMutex<LineReader<LINE_BYTES>> = SpinMutex::new(LineReader::new());
 
@@ -40,9 +37,9 @@ type Request = heapless::String<LINE_BYTES>;
 static REQUEST: SpinMutex<Request> = SpinMutex::new(Request::new());
 
 /// Loads the model and answers requests until one is `off`.
-pub fn run(
-    channel: &RefCell<Option<Channel>>,
-    store: &mut BoardStore,
+pub fn run<C: Channel, M: ModelStore>(
+    channel: &RefCell<Option<C>>,
+    store: &mut M,
     ram: &mut [u8],
     workers: &dyn Workers,
 ) {
@@ -74,12 +71,12 @@ pub fn run(
 }
 
 /// Answers requests until one changes the model (`true`) or switches the machine off.
-fn answer(
-    channel: &RefCell<Option<Channel>>,
+fn answer<C: Channel>(
+    channel: &RefCell<Option<C>>,
     bytes: &[u8],
     arena: &mut [u8],
     platform: &Platform<'_>,
-    report: &mut Report<'_>,
+    report: &mut impl Write,
 ) -> bool {
     let model = Model::parse(bytes);
     if let (Err(error), false) = (&model, bytes.is_empty()) {
@@ -100,13 +97,13 @@ fn answer(
     false
 }
 
-fn tell(report: &mut Report<'_>, line: fmt::Arguments<'_>) {
+fn tell(report: &mut impl Write, line: fmt::Arguments<'_>) {
     let _ = report.write_fmt(line);
     let _ = report.write_all(b"\n");
 }
 
 /// Waits for a line; `false` if there is no channel that one could come by.
-fn receive(channel: &RefCell<Option<Channel>>, request: &mut Request) -> bool {
+fn receive<C: Channel>(channel: &RefCell<Option<C>>, request: &mut Request) -> bool {
     request.clear();
     let mut lines = LINES.lock();
     loop {
@@ -129,13 +126,13 @@ fn receive(channel: &RefCell<Option<Channel>>, request: &mut Request) -> bool {
             return true;
         }
         if !more {
-            BoardPower.idle(None);
+            power::idle(None);
         }
     }
 }
 
 /// Hashes the model's first bytes by the core's own instructions and without them.
-fn hash(model: &[u8], count: &str, report: &mut Report<'_>) {
+fn hash(model: &[u8], count: &str, report: &mut impl Write) {
     let count = count.parse().unwrap_or(0).min(model.len());
     let time = |mut hash: Sha256| {
         let start = CounterClock.now_us();
@@ -160,7 +157,7 @@ fn fault(kind: &str, workers: &dyn Workers) {
         // SAFETY: None at all; the write is meant to fault before it does anything.
         "null" => unsafe { (8 as *mut u32).write_volatile(1) },
         // SAFETY: As above: code is mapped read-only.
-        "text" => unsafe { (run as *const () as *mut u32).write_volatile(1) },
+        "text" => unsafe { (descend as *const () as *mut u32).write_volatile(1) },
         "execute" => {
             let data = [0xd65f_03c0_u32; 1];
             // SAFETY: As above: the stack is mapped not executable, so the call faults at once.

@@ -1,4 +1,4 @@
-//! The interrupt controller, used for one thing only: to wake cores that wait.
+//! Arm's interrupt controller, used for one thing only: to wake cores that wait.
 //!
 //! Interrupts stay masked in PSTATE on every core; no handler ever runs. A device that needs care
 //! makes its interrupt pending, WFI returns, and the loop that slept polls its devices, as it would
@@ -7,7 +7,7 @@
 //! to acknowledge them here. A software-generated one stays pending until it is acknowledged, and
 //! [`wait`] does that after it woke.
 //!
-//! `GICv2` and v3 are both here because QEMU's machine comes with either.
+//! `GICv2` and v3 are both here because QEMU's machine comes with either, and real boards have either.
 
 use core::ptr::NonNull;
 
@@ -17,10 +17,9 @@ use aarch64_cpu::registers::{MPIDR_EL1, Readable};
 use arm_gic::gicv2::{self, GicV2};
 use arm_gic::gicv3::{self, GicCpuInterface, GicV3, SgiTargetGroup};
 use arm_gic::{IntId, InterruptGroup, UniqueMmioPointer};
+use qlens_board::memory::Device;
+use spin::Once;
 use spin::mutex::SpinMutex;
-
-use crate::board::device;
-use crate::boot;
 
 /// Wakes a core; nothing more is meant by it.
 const WAKE: IntId = IntId::sgi(0);
@@ -31,6 +30,27 @@ const TIMER: IntId = IntId::ppi(11);
 /// All interrupts get the same priority; the mask lets it through.
 const PRIORITY: u8 = 0x80;
 
+/// Which controller a machine has, and where.
+#[derive(Debug, Clone, Copy)]
+pub enum Controller {
+    /// A `GICv2`, such as the GIC-400.
+    V2 {
+        /// The distributor.
+        distributor: Device,
+        /// The interface that each core sees at this address.
+        cpu_interface: Device,
+    },
+    /// A `GICv3` or v4.
+    V3 {
+        /// The distributor.
+        distributor: Device,
+        /// Two 64 KiB frames a core.
+        redistributors: Device,
+    },
+}
+
+static CONTROLLER: Once<Controller> = Once::new();
+
 enum Gic {
     V2(GicV2<'static>),
     V3(GicV3<'static>),
@@ -38,48 +58,60 @@ enum Gic {
 
 static GIC: SpinMutex<Option<Gic>> = SpinMutex::new(None);
 
-/// Sets up the controller and the boot core's part of it.
-pub fn init() {
-    let machine = boot::machine();
-    let distributor = device::GIC_DISTRIBUTOR.registers.start;
-    let mut gic = if machine.gic_v3 {
-        let registers = NonNull::new(distributor as *mut gicv3::registers::Gicd);
-        let frames = NonNull::new(
-            device::GIC_REDISTRIBUTORS.registers.start as *mut gicv3::registers::GicrSgi,
-        );
-        let (Some(registers), Some(frames)) = (registers, frames) else {
-            return;
-        };
-        // SAFETY: board.toml and the device tree say that a GICv3 is at these addresses; they are
-        // mapped as device memory and this is their only user.
-        let gic = unsafe {
-            GicV3::new(
-                UniqueMmioPointer::new(registers),
-                frames,
-                machine.cores.len().max(1),
-            )
-        };
-        match gic {
-            Ok(gic) => Gic::V3(gic),
-            Err(error) => {
-                log::error!("interrupt controller: {error:?}; sleeping cores will not wake");
+/// Sets up the controller and the boot core's part of it, for this many cores.
+///
+/// # Safety
+/// The controller is where it is said to be, mapped as device memory, and nothing else uses it.
+pub unsafe fn init(controller: Controller, cores: usize) {
+    CONTROLLER.call_once(|| controller);
+    let gic = match controller {
+        Controller::V2 {
+            distributor,
+            cpu_interface,
+        } => {
+            // SAFETY: As the caller says.
+            let mut gic = unsafe {
+                GicV2::new(
+                    distributor.registers.start as *mut _,
+                    cpu_interface.registers.start as *mut _,
+                )
+            };
+            gic.setup();
+            Gic::V2(gic)
+        }
+        Controller::V3 {
+            distributor,
+            redistributors,
+        } => {
+            let registers =
+                NonNull::new(distributor.registers.start as *mut gicv3::registers::Gicd);
+            let frames =
+                NonNull::new(redistributors.registers.start as *mut gicv3::registers::GicrSgi);
+            let (Some(registers), Some(frames)) = (registers, frames) else {
                 return;
+            };
+            // SAFETY: As the caller says.
+            let gic =
+                unsafe { GicV3::new(UniqueMmioPointer::new(registers), frames, cores.max(1)) };
+            match gic {
+                Ok(mut gic) => {
+                    gic.setup(0);
+                    Gic::V3(gic)
+                }
+                Err(error) => {
+                    log::error!("interrupt controller: {error:?}; sleeping cores will not wake");
+                    return;
+                }
             }
         }
-    } else {
-        let cpu_interface = device::GIC_CPU_INTERFACE.registers.start;
-        // SAFETY: As above, for a GICv2.
-        Gic::V2(unsafe { GicV2::new(distributor as *mut _, cpu_interface as *mut _) })
     };
-    match &mut gic {
-        Gic::V2(gic) => gic.setup(),
-        Gic::V3(gic) => gic.setup(0),
-    }
     *GIC.lock() = Some(gic);
     enable_private(0);
-    if let Some(number) = device::UART.interrupt {
-        enable_shared(number);
-    }
+}
+
+/// Whether the cores' interfaces are registers of the processor.
+fn is_v3() -> bool {
+    matches!(CONTROLLER.get(), Some(Controller::V3 { .. }))
 }
 
 /// The part of a secondary core that it must do itself.
@@ -152,7 +184,10 @@ pub fn enable_shared(number: u32) {
 /// A `GICv2` sends a shared interrupt nowhere until told; the driver has no call for it.
 fn target_boot_core(number: u32) {
     const ITARGETSR: u64 = 0x800;
-    let register = device::GIC_DISTRIBUTOR.registers.start + ITARGETSR + 32 + u64::from(number);
+    let Some(Controller::V2 { distributor, .. }) = CONTROLLER.get() else {
+        return;
+    };
+    let register = distributor.registers.start + ITARGETSR + 32 + u64::from(number);
     // SAFETY: The register of this interrupt, one byte wide, in the distributor that the caller has
     // locked. Bit 0 is core 0.
     unsafe { (register as *mut u8).write_volatile(1) };
@@ -162,7 +197,7 @@ fn target_boot_core(number: u32) {
 pub fn wake_others() {
     // What was written for the others must be visible before they wake to look at it.
     barrier::dsb(barrier::ISHST);
-    if boot::machine().gic_v3 {
+    if is_v3() {
         // Only a wrong interrupt number is refused.
         let _ =
             GicCpuInterface::send_sgi(WAKE, gicv3::SgiTarget::All, SgiTargetGroup::CurrentGroup1);
@@ -188,7 +223,7 @@ pub fn wait() {
 }
 
 fn acknowledge_wakes() {
-    if boot::machine().gic_v3 {
+    if is_v3() {
         const GROUP: InterruptGroup = InterruptGroup::Group1;
         // Only wake-ups: a device's interrupt is still wanted as it is.
         while GicCpuInterface::get_pending_interrupt(GROUP) == Some(WAKE) {

@@ -10,7 +10,7 @@ use log::{LevelFilter, Log, Metadata, Record};
 use qlens_board::Clock;
 use spin::mutex::SpinMutex;
 
-use crate::board::device;
+use crate::board;
 use crate::clock::CounterClock;
 
 /// Shared by all cores: log lines of two of them must not mix.
@@ -18,7 +18,7 @@ static UART: SpinMutex<Option<Uart<'static>>> = SpinMutex::new(None);
 
 /// The registers of the console.
 fn uart() -> Option<Uart<'static>> {
-    let registers = NonNull::new(device::UART.registers.start as *mut PL011Registers)?;
+    let registers = NonNull::new(board().console.registers.start as *mut PL011Registers)?;
     // SAFETY: board.toml says that a PL011 is there, and it is mapped as device memory by both page
     // tables. Two users exist only while a fatal report is printed.
     Some(Uart::new(unsafe { UniqueMmioPointer::new(registers) }))
@@ -101,7 +101,7 @@ pub struct Emergency(Option<Uart<'static>>);
 
 impl Emergency {
     /// The console, whoever else uses it.
-    pub fn new() -> Self {
+    pub fn open() -> Self {
         Self(uart())
     }
 }

@@ -1,5 +1,5 @@
 //! What is printed when the firmware itself goes wrong: which exception, in words, where, and all
-//! registers. Interrupts stay masked for good (cores only wait for them, see [`crate::gic`]), so any
+//! registers. Interrupts stay masked for good (cores only wait for them, see [`crate::Platform::wait`]), so any
 //! exception that is taken at all is a fault, and the machine is switched off after the report: a
 //! device in a face must not go on with state it cannot trust, and a test must end.
 
@@ -12,7 +12,7 @@ use aarch64_cpu::registers::{ESR_EL1, FAR_EL1, Readable, SP_EL0, TPIDR_EL1, Writ
 use aarch64_rt::{ExceptionHandlers, RegisterState, RegisterStateRef, exception_handlers};
 
 use crate::console::Emergency;
-use crate::{power, stacks};
+use crate::{platform, stacks};
 
 exception_handlers!(Exceptions);
 
@@ -80,9 +80,9 @@ pub fn this_core() -> u64 {
 /// Writing to the console does not fail; the `Result`s in here are there for `?` alone.
 extern "C" fn report(state: &RegisterState, saved: &[u64; 10], kind: u64) -> ! {
     if !REPORTED.swap(true, Ordering::Relaxed) {
-        let _ = describe(&mut Emergency::new(), state, saved, kind);
+        let _ = describe(&mut Emergency::open(), state, saved, kind);
     }
-    power::off()
+    platform().off()
 }
 
 fn describe(
@@ -162,7 +162,7 @@ fn backtrace(out: &mut impl Write, first: u64, frame: u64) -> fmt::Result {
 #[panic_handler]
 fn panic(info: &PanicInfo<'_>) -> ! {
     if !REPORTED.swap(true, Ordering::Relaxed) {
-        let out = &mut Emergency::new();
+        let out = &mut Emergency::open();
         let _ = writeln!(
             out,
             "\n*** panic on core {}: {}",
@@ -177,7 +177,7 @@ fn panic(info: &PanicInfo<'_>) -> ! {
         unsafe { core::arch::asm!("mov {}, x29", out(reg) frame, options(nomem, nostack)) };
         let _ = backtrace(out, panic as *const () as u64, frame);
     }
-    power::off()
+    platform().off()
 }
 
 /// The exception syndrome register in words: Arm ARM, section D24.2.40, `ESR_EL1`.

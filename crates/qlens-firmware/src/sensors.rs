@@ -1,6 +1,5 @@
-//! Everything that the wearer can do to this board, as one source of events: the touchpad, the speech
-//! channel, and the console, on which a line typed counts as a long press and the words after it, so
-//! that the board can be used without a window.
+//! Text as events: what tools say on the board's second channel, and what is typed at the console, where a
+//! line counts as a long press and the words after it, so that a board can be used with nothing but a console.
 
 use core::cell::RefCell;
 use core::fmt::Write as _;
@@ -11,33 +10,31 @@ use qlens_board::line::{Line, LineReader};
 use qlens_board::queue::EventSink;
 use qlens_board::{SensorEvent, SensorKind, SensorSource};
 
+use crate::channel::{Channel, Report};
 use crate::console::Console;
-use crate::speech::{Channel, Report};
-use crate::touchpad::Keyboard;
 
-/// All sources of events.
-pub struct Sensors<'c> {
-    keyboard: Option<Keyboard>,
-    channel: &'c RefCell<Option<Channel>>,
-    spoken: LineReader<UTTERANCE_BYTES>,
-    typed: LineReader<UTTERANCE_BYTES>,
+/// A line of the second channel is what was said.
+#[derive(Debug)]
+pub struct Spoken<'c, C> {
+    channel: &'c RefCell<Option<C>>,
+    lines: LineReader<UTTERANCE_BYTES>,
 }
 
-impl<'c> Sensors<'c> {
-    /// The sources that the machine has.
-    pub fn new(keyboard: Option<Keyboard>, channel: &'c RefCell<Option<Channel>>) -> Self {
+impl<'c, C> Spoken<'c, C> {
+    /// What is said on this channel, if there is one.
+    pub const fn new(channel: &'c RefCell<Option<C>>) -> Self {
         Self {
-            keyboard,
             channel,
-            spoken: LineReader::new(),
-            typed: LineReader::new(),
+            lines: LineReader::new(),
         }
     }
+}
 
-    fn poll_speech(&mut self, now_us: u64, events: &mut dyn EventSink) {
+impl<C: Channel> SensorSource for Spoken<'_, C> {
+    fn poll(&mut self, now_us: u64, events: &mut dyn EventSink) {
         let mut refused = None;
         if let Some(channel) = self.channel.borrow_mut().as_mut() {
-            channel.poll(&mut |byte| match self.spoken.push(byte) {
+            channel.poll(&mut |byte| match self.lines.push(byte) {
                 Some(Line::Text(text)) => said(text, now_us, events),
                 Some(Line::Refused(error)) => refused = Some(error),
                 None => {}
@@ -51,14 +48,36 @@ impl<'c> Sensors<'c> {
         }
     }
 
-    fn poll_console(&mut self, now_us: u64, events: &mut dyn EventSink) {
+    fn due_us(&self) -> Option<u64> {
+        let channel = self.channel.borrow();
+        channel.as_ref().is_some_and(C::has_more).then_some(0)
+    }
+}
+
+/// A line of the console is a long press and what was said.
+#[derive(Debug, Default)]
+pub struct Typed {
+    lines: LineReader<UTTERANCE_BYTES>,
+}
+
+impl Typed {
+    /// Nothing typed yet.
+    pub const fn new() -> Self {
+        Self {
+            lines: LineReader::new(),
+        }
+    }
+}
+
+impl SensorSource for Typed {
+    fn poll(&mut self, now_us: u64, events: &mut dyn EventSink) {
         let mut bytes = [0; 64];
         let Ok(count) = Console.read(&mut bytes);
         for &byte in &bytes[..count] {
             // What is typed is shown, as terminals expect of what they talk to.
             match byte {
                 0x08 | 0x7f => {
-                    if self.typed.erase() {
+                    if self.lines.erase() {
                         let _ = Console.write_all(b"\x08 \x08");
                     }
                     continue;
@@ -66,7 +85,7 @@ impl<'c> Sensors<'c> {
                 b'\r' | b'\n' => drop(Console.write_all(b"\n")),
                 _ => drop(Console.write_all(&[byte])),
             }
-            match self.typed.push(byte) {
+            match self.lines.push(byte) {
                 Some(Line::Text(text)) => {
                     events.push(SensorEvent::new(now_us, SensorKind::LongPress));
                     said(text, now_us, events);
@@ -82,27 +101,5 @@ impl<'c> Sensors<'c> {
 fn said(text: &str, now_us: u64, events: &mut dyn EventSink) {
     if let Ok(text) = Utterance::try_from(text) {
         events.push(SensorEvent::new(now_us, SensorKind::Speech(text)));
-    }
-}
-
-impl SensorSource for Sensors<'_> {
-    fn poll(&mut self, now_us: u64, events: &mut dyn EventSink) {
-        if let Some(keyboard) = &mut self.keyboard {
-            keyboard.poll(now_us, events);
-        }
-        self.poll_speech(now_us, events);
-        self.poll_console(now_us, events);
-    }
-
-    fn due_us(&self) -> Option<u64> {
-        let more = self
-            .channel
-            .borrow()
-            .as_ref()
-            .is_some_and(Channel::has_more);
-        if more {
-            return Some(0);
-        }
-        self.keyboard.as_ref().and_then(SensorSource::due_us)
     }
 }

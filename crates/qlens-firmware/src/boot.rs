@@ -10,54 +10,38 @@ use core::arch::asm;
 use aarch64_rt::entry;
 use spin::Once;
 
-use crate::device_tree::Machine;
-use crate::{board, console, device_tree, exceptions, mmu, power, stacks};
+use crate::{board, console, exceptions, mmu, platform, stacks};
 
 // Four pages: nothing but `boot` runs on it.
 entry!(boot, 4);
 
-static MACHINE: Once<Machine> = Once::new();
+static RAM_BYTES: Once<u64> = Once::new();
 
-/// The machine as the device tree describes it. Before the boot core has read it, one core and the
-/// RAM of `board.toml`.
-pub fn machine() -> &'static Machine {
-    MACHINE.call_once(|| Machine {
-        ram_bytes: board::MEMORY.ram.size,
-        cores: heapless::Vec::new(),
-        gic_v3: true,
-    })
+/// Bytes of RAM. Before the machine was surveyed, those of `board.toml`.
+pub fn ram() -> u64 {
+    RAM_BYTES.get().copied().unwrap_or(board().memory.ram.size)
 }
 
 fn boot(_arg0: u64, _arg1: u64, _arg2: u64, _arg3: u64) -> ! {
     prepare_core();
     console::init();
-    if !power::at_el1() {
-        log::error!("the firmware starts at EL1 only: leave out virtualization=on and secure=on");
-        power::off();
-    }
-    let machine = match device_tree::read() {
-        Ok(machine) => machine,
-        Err(error) => {
-            log::error!("{error}: start the firmware as an ELF file with -kernel");
-            power::off();
-        }
-    };
-    let map = board::MEMORY.with_ram(machine.ram_bytes);
+    let ram = platform().survey();
+    let map = board().memory.with_ram(ram);
     // Without RAM for the image, the stacks and the display there is nobody to show an error to.
     if let Err(error) = map.model_room() {
         log::error!("{error}");
-        power::off();
+        platform().off();
     }
-    MACHINE.call_once(|| machine);
+    RAM_BYTES.call_once(|| ram);
     if let Err(error) = mmu::init(&map) {
         log::error!("the memory map of board.toml cannot be mapped: {error}");
-        power::off();
+        platform().off();
     }
     settle(0, main)
 }
 
 extern "C" fn main(_core: usize) -> ! {
-    crate::glasses::main()
+    platform().main()
 }
 
 /// What every core needs set before it computes: the same rounding and the same treatment of

@@ -12,27 +12,30 @@ use qlens_board::{Span, Usage};
 use crate::board;
 
 /// Bytes from one core's stacks to the next core's.
-const STRIDE: u64 = board::STACK_BYTES as u64 + board::EXCEPTION_STACK_BYTES as u64 + 2 * PAGE;
+fn stride() -> u64 {
+    board().stack_bytes + board().exception_stack_bytes + 2 * PAGE
+}
 
 fn start() -> u64 {
-    board::MEMORY
+    let memory = &board().memory;
+    memory
         .span(Usage::Stacks)
-        .map_or(board::MEMORY.ram.start, |span| span.start)
+        .map_or(memory.ram.start, |span| span.start)
 }
 
 /// The exception stack and the working stack of a core, guards not included.
 pub fn of(core: usize) -> [Span; 2] {
     let exception = Span::new(
-        start() + core as u64 * STRIDE + PAGE,
-        board::EXCEPTION_STACK_BYTES as u64,
+        start() + core as u64 * stride() + PAGE,
+        board().exception_stack_bytes,
     );
-    let working = Span::new(exception.end() + PAGE, board::STACK_BYTES as u64);
+    let working = Span::new(exception.end() + PAGE, board().stack_bytes);
     [exception, working]
 }
 
 /// If this address is in a guard page: the core, and which of its stacks ran over.
 pub fn guarded(address: u64) -> Option<(usize, &'static str)> {
-    (0..board::CORES).find_map(|core| {
+    (0..board().cores).find_map(|core| {
         let [exception, working] = of(core);
         [(exception, "exception stack"), (working, "stack")]
             .into_iter()
@@ -43,7 +46,7 @@ pub fn guarded(address: u64) -> Option<(usize, &'static str)> {
 
 /// The working stack that this address lies in.
 pub fn containing(address: u64) -> Option<Span> {
-    (0..board::CORES)
+    (0..board().cores)
         .flat_map(of)
         .find(|stack| (stack.start..stack.end()).contains(&address))
 }

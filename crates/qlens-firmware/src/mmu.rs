@@ -1,6 +1,5 @@
-//! The identity mapping. The first instructions run on a table of two huge blocks, because something
-//! has to be there before memory may be touched with caches on; then every core moves to the real
-//! one, in which code cannot be written, data cannot be executed, and below each stack lies a page
+//! The identity mapping. The first instructions run on a table of huge blocks, because something has to be
+//! there before memory may be touched with caches on; then every core moves to the real one, in which code cannot be written, data cannot be executed, and below each stack lies a page
 //! that is not there.
 
 use core::ptr::NonNull;
@@ -9,16 +8,14 @@ use aarch64_paging::descriptor::{El1Attributes, PhysicalAddress};
 use aarch64_paging::mair::{Mair, MairAttribute, NormalMemory};
 use aarch64_paging::paging::{Constraints, El1And0, MemoryRegion, PageTable, Translation, VaRange};
 use aarch64_paging::{MapError, Mapping};
-use aarch64_rt::{InitialPagetable, initial_pagetable};
 use qlens_board::memory::{Device, PAGE};
 use qlens_board::{MemoryMap, Span, Usage};
 use spin::Once;
 
-use crate::board;
-use crate::stacks;
+use crate::{board, stacks};
 
 /// Index 0: device memory, every access as written. Index 1: normal memory, cached.
-const MAIR: Mair = Mair::EMPTY
+pub const MAIR: Mair = Mair::EMPTY
     .with_attribute(0, MairAttribute::DEVICE_NGNRNE)
     .with_attribute(
         1,
@@ -50,16 +47,101 @@ const CODE: El1Attributes = NORMAL.union(El1Attributes::READ_ONLY);
 /// Bytes that one entry of a level 1 table maps.
 const LEVEL_1: u64 = 1 << 30;
 
-initial_pagetable!(
-    {
-        let mut table = [0; 512];
-        table[0] = DEVICE.bits();
-        let ram = board::MEMORY.ram.start;
-        table[(ram / LEVEL_1) as usize] = NORMAL.bits() | ram as usize;
-        InitialPagetable(table)
-    },
-    MAIR.0
-);
+/// Bytes that one entry of a level 2 table maps.
+const LEVEL_2: u64 = 2 << 20;
+
+/// Entries of a table.
+const ENTRIES: usize = 512;
+
+/// An entry that refers to a table of the next level, which is what these two bits mean together.
+const NEXT_TABLE: usize = 0b11;
+
+/// An entry of the first table: a block, or the address of a table with bits in it, which only the linker
+/// knows.
+#[derive(Clone, Copy)]
+union Entry {
+    block: usize,
+    table: *const u8,
+}
+
+/// The table that is there before anything runs: the gigabyte in which RAM begins as memory, and what devices
+/// are in as device memory, in gigabytes.
+#[repr(C, align(4096))]
+pub struct FirstTable([Entry; ENTRIES]);
+
+// SAFETY: Nobody but the processor reads it, and nobody writes it.
+unsafe impl Sync for FirstTable {}
+
+impl FirstTable {
+    /// The table for this board. `shared` is what the gigabyte gets in which RAM begins if there are devices
+    /// in it, too.
+    pub const fn new(
+        memory: &MemoryMap<'_>,
+        devices: &[Device],
+        shared: &'static SharedGigabyte,
+    ) -> Self {
+        let mut table = [Entry { block: 0 }; ENTRIES];
+        let first = memory.ram.start / LEVEL_1;
+        let mut entry = 0;
+        while entry < ENTRIES as u64 {
+            let span = Span::new(entry * LEVEL_1, LEVEL_1);
+            let has_devices = overlaps_any(span, devices);
+            table[entry as usize] = if entry == first && has_devices {
+                Entry {
+                    table: (&raw const *shared)
+                        .cast::<u8>()
+                        .wrapping_byte_add(NEXT_TABLE),
+                }
+            } else {
+                Entry {
+                    block: if has_devices {
+                        DEVICE.bits() | span.start as usize
+                    } else if entry == first {
+                        NORMAL.bits() | span.start as usize
+                    } else {
+                        0
+                    },
+                }
+            };
+            entry += 1;
+        }
+        Self(table)
+    }
+}
+
+/// The gigabyte in which RAM begins, in blocks of two megabytes.
+#[repr(C, align(4096))]
+pub struct SharedGigabyte([usize; ENTRIES]);
+
+impl SharedGigabyte {
+    /// Device memory where devices are, memory where else there is RAM.
+    pub const fn new(memory: &MemoryMap<'_>, devices: &[Device]) -> Self {
+        let mut table = [0; ENTRIES];
+        let start = memory.ram.start / LEVEL_1 * LEVEL_1;
+        let mut entry = 0;
+        while entry < ENTRIES {
+            let span = Span::new(start + entry as u64 * LEVEL_2, LEVEL_2);
+            if overlaps_any(span, devices) {
+                table[entry] = DEVICE.bits() | span.start as usize;
+            } else if span.overlaps(memory.ram) {
+                table[entry] = NORMAL.bits() | span.start as usize;
+            }
+            entry += 1;
+        }
+        Self(table)
+    }
+}
+
+const fn overlaps_any(span: Span, devices: &[Device]) -> bool {
+    let mut index = 0;
+    while index < devices.len() {
+        if span.overlaps(devices[index].registers) {
+            return true;
+        }
+        index += 1;
+    }
+    false
+}
 
 /// Tables beyond the root: one for each gigabyte that is not mapped whole, one for each two
 /// megabytes that are mapped by pages. The devices, the image with its stacks and the two ends of
@@ -129,8 +211,8 @@ pub fn init(map: &MemoryMap<'_>) -> Result<(), MapError> {
         mapping.map_range(&region, at, flags, Constraints::empty())
     };
 
-    for Device { registers, .. } in devices() {
-        add(registers, DEVICE)?;
+    for device in board().devices {
+        add(device.registers, DEVICE)?;
     }
     for region in map.regions {
         let flags = match region.usage {
@@ -165,7 +247,7 @@ pub fn init(map: &MemoryMap<'_>) -> Result<(), MapError> {
         let data = &raw const image::data_begin as u64;
         add(between(data, firmware.end()), DATA)?;
     }
-    for core in 0..board::CORES {
+    for core in 0..board().cores {
         for stack in stacks::of(core) {
             add(stack, DATA)?;
         }
@@ -191,18 +273,4 @@ pub fn enter() {
 fn between(begin: u64, end: u64) -> Span {
     let start = begin / PAGE * PAGE;
     Span::new(start, end.next_multiple_of(PAGE) - start)
-}
-
-fn devices() -> [Device; 6] {
-    use board::device::{
-        FW_CFG, GIC_CPU_INTERFACE, GIC_DISTRIBUTOR, GIC_REDISTRIBUTORS, UART, VIRTIO,
-    };
-    [
-        GIC_DISTRIBUTOR,
-        GIC_CPU_INTERFACE,
-        GIC_REDISTRIBUTORS,
-        UART,
-        FW_CFG,
-        VIRTIO,
-    ]
 }
