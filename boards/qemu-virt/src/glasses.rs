@@ -2,13 +2,17 @@
 
 use core::cell::RefCell;
 
+use qlens_board::Clock;
+use qlens_firmware::clock::CounterClock;
 use qlens_firmware::cores::Cores;
 use qlens_firmware::glasses::Glasses;
 use qlens_firmware::power::Mains;
 use qlens_firmware::sensors::{Spoken, Typed};
 use qlens_firmware::wishes::Wishes;
+use qlens_link::HubSource;
 
 use crate::fw_cfg::Settings;
+use crate::port::Port;
 use crate::ramfb::{DisplayError, Ramfb};
 use crate::speech::Speech;
 use crate::store::BoardStore;
@@ -24,7 +28,10 @@ pub struct VirtGlasses {
 impl Glasses for VirtGlasses {
     type Display = Ramfb;
     type Channel = Speech;
-    type Sensors<'c> = (Option<Keyboard>, (Spoken<'c, Speech>, Typed));
+    type Sensors<'c> = (
+        Option<HubSource<Port>>,
+        (Option<Keyboard>, (Spoken<'c, Speech>, Typed)),
+    );
     type Store = BoardStore;
     type Power = Mains;
     type Fault = DisplayError;
@@ -49,11 +56,14 @@ impl Glasses for VirtGlasses {
     }
 
     fn sensors<'c>(&mut self, channel: &'c RefCell<Option<Speech>>) -> Self::Sensors<'c> {
+        // The time since power came is another at each start.
+        let seed = CounterClock.now_us();
+        let hub = Port::find(1, "sensor hub").map(|port| HubSource::new(port, seed));
         let keyboard = Keyboard::find();
-        if keyboard.is_none() {
-            log::warn!("no touchpad: the machine has no virtio keyboard");
+        if hub.is_none() && keyboard.is_none() {
+            log::warn!("no touchpad: the machine has neither a sensor hub nor a virtio keyboard");
         }
-        (keyboard, (Spoken::new(channel), Typed::new()))
+        (hub, (keyboard, (Spoken::new(channel), Typed::new())))
     }
 
     fn store(&mut self) -> BoardStore {

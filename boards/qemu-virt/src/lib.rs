@@ -6,7 +6,7 @@
 //! | `machine`, `glasses` | what the machine can do, and the parts of the glasses that it is |
 //! | `device_tree`, `fw_cfg` | what the emulator says about the machine and about what is wanted |
 //! | `psci` | the other cores, and the switch |
-//! | `touchpad`, `speech`, `ramfb` | what a person touches, says and sees |
+//! | `touchpad`, `port`, `speech`, `ramfb` | what a person touches, says and sees |
 //! | `virtio`, `dma`, `store` | the model into RAM |
 
 #![cfg(all(target_arch = "aarch64", target_os = "none"))]
@@ -22,6 +22,7 @@ mod dma;
 mod fw_cfg;
 mod glasses;
 mod machine;
+mod port;
 mod psci;
 mod ramfb;
 mod speech;

@@ -26,7 +26,7 @@ struct Disk {
 
 impl Disk {
     fn open() -> Result<Self, StoreError> {
-        let (slot, doorbell) = virtio::find(DeviceType::Block).ok_or(StoreError::NoModel)?;
+        let (slot, doorbell) = virtio::find(DeviceType::Block, 0).ok_or(StoreError::NoModel)?;
         match VirtIOBlk::new(slot) {
             Ok(driver) => Ok(Self { driver, doorbell }),
             Err(_) => Err(read_failed(0, ErrorKind::NotConnected)),

@@ -2,6 +2,7 @@
 //! and its log comes out on its third, in defmt's coding, which is decoded with the help of its image.
 
 use std::ffi::OsString;
+use std::io::ErrorKind::{Interrupted, TimedOut, WouldBlock};
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -13,6 +14,7 @@ use defmt_decoder::{DecodeError, Table};
 use super::console::Console;
 use super::folder::Folder;
 use super::process::Process;
+use crate::interrupt;
 
 /// What the hub counts in: 20 MHz are 50 instructions a tick, where virtual time is instructions.
 const INSTRUCTIONS_A_TICK: u64 = 50;
@@ -49,6 +51,7 @@ impl Hub {
             .with_context(|| format!("{} has no defmt strings", image.display()))?;
         let mut process = Process::start("qemu-system-arm", &arguments, &folder.qmp(), console)?;
         let samples = process.connect(&folder.samples())?;
+        samples.set_write_timeout(Some(interrupt::POLL))?;
         let log = process.connect(&folder.log())?;
         let console = process.console.clone();
         thread::spawn(move || decode(log, &table, &console));
@@ -60,14 +63,21 @@ impl Hub {
         })
     }
 
-    /// Gives the hub bytes of a recording; waits while it does not take them.
-    pub fn play(&mut self, bytes: &[u8]) -> Result<()> {
-        self.samples.write_all(bytes).with_context(|| {
-            format!(
-                "the hub does not take its samples{}",
-                self.console().last_lines()
-            )
-        })
+    /// Gives the hub bytes of a recording; waits while it does not take them, as it does when the application processor
+    /// does not take its events.
+    pub fn play(&mut self, mut bytes: &[u8]) -> Result<()> {
+        while !bytes.is_empty() {
+            interrupt::check()?;
+            match self.samples.write(bytes) {
+                Ok(many) => bytes = &bytes[many..],
+                Err(fault) if matches!(fault.kind(), WouldBlock | TimedOut | Interrupted) => {}
+                Err(fault) => {
+                    let last = self.console().last_lines();
+                    return Err(fault).context(format!("the hub does not take its samples{last}"));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// How much it has done at each mark that it passed.

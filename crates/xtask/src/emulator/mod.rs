@@ -12,9 +12,9 @@ mod report;
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{ChildStdin, ExitStatus};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
 use std::thread::{self, sleep};
 use std::time::{Duration, Instant};
 
@@ -125,6 +125,15 @@ impl Emulator {
         }
     }
 
+    /// A report that has come, without waiting for one.
+    pub fn report(&mut self) -> Result<Option<Report>> {
+        match self.reports.try_recv() {
+            Ok(report) => Ok(Some(report)),
+            Err(TryRecvError::Empty) => Ok(None),
+            Err(TryRecvError::Disconnected) => self.next_report(),
+        }
+    }
+
     /// The status that QEMU ended with, waiting so long for it at most.
     pub fn ended(&mut self, limit: Duration) -> Result<Option<ExitStatus>> {
         self.process.ended(limit)
@@ -201,6 +210,11 @@ impl Emulator {
         let path = self.folder.picture();
         self.process.qmp.screendump(&path, "ppm")?;
         Pixels::of_ppm(&std::fs::read(&path)?)
+    }
+
+    /// Where a sensor hub joins.
+    pub fn link(&self) -> PathBuf {
+        self.folder.link()
     }
 
     /// Processor time that the board's cores took of this machine since the start.
