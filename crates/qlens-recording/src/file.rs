@@ -1,6 +1,7 @@
 //! Recordings as files, for those who play, draw or convert them.
 
 use core::fmt;
+use std::boxed::Box;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::vec::Vec;
@@ -21,6 +22,8 @@ pub struct File {
 pub enum FileError {
     /// It cannot be read.
     Unreadable(PathBuf, io::Error),
+    /// Its bytes are no recording, for one of the following reasons.
+    Wrong(PathBuf, Box<FileError>),
     /// It does not begin as a recording does.
     NoRecording,
     /// The first frame is not whole, or something else than the start of a recording.
@@ -33,8 +36,9 @@ impl fmt::Display for FileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unreadable(path, error) => {
-                write!(f, "{} cannot be read: {error}", path.display())
+                write!(f, "{}: cannot be read: {error}", path.display())
             }
+            Self::Wrong(path, error) => write!(f, "{}: {error}", path.display()),
             Self::NoRecording => f.write_str(
                 "no recording: it does not begin with `qlens-recording`; `cargo recording render` makes one of a scene",
             ),
@@ -81,7 +85,7 @@ impl File {
     pub fn read(path: &Path) -> Result<Self, FileError> {
         let bytes =
             std::fs::read(path).map_err(|error| FileError::Unreadable(path.into(), error))?;
-        Self::new(bytes)
+        Self::new(bytes).map_err(|error| FileError::Wrong(path.into(), error.into()))
     }
 
     /// The same of the bytes of a file.
@@ -290,7 +294,7 @@ mod tests {
         let path = Path::new("/no/such/file");
         let missing = File::read(path).expect_err("no file").to_string();
         assert!(
-            missing.starts_with("/no/such/file cannot be read"),
+            missing.starts_with("/no/such/file: cannot be read"),
             "{missing}"
         );
     }

@@ -134,25 +134,37 @@ fn microphone(scene: &Scene, tape: &mut Tape) {
     // Numbers of its own: what the other sensors say does not depend on how long it is.
     let mut dice = Dice::new(!scene.seed);
     let level = libm::exp10(scene.background_db / 20.0) * 32_768.0;
-    let blocks = scene.length_us / BLOCK_US;
-    let mut sound: Vec<f64> = (0..blocks * BLOCK as u64)
-        .map(|_| dice.normal() * level)
+    let speeches: Vec<(usize, &[i16])> = scene
+        .steps
+        .iter()
+        .filter_map(|step| match &step.action {
+            Action::Speak { sound, .. } => Some((samples(step.at_us), sound.as_slice())),
+            _ => None,
+        })
         .collect();
-    for step in &scene.steps {
-        if let Action::Speak { sound: said, .. } = &step.action {
-            let first = (step.at_us * u64::from(AUDIO_HZ) / 1_000_000) as usize;
-            for (sum, &sample) in sound.iter_mut().skip(first).zip(said) {
-                *sum += f64::from(sample);
+    for due_us in (0..scene.length_us / BLOCK_US).map(|block| block * BLOCK_US) {
+        let mut block = [0.0; BLOCK].map(|_: f64| dice.normal() * level);
+        for &(begins, sound) in &speeches {
+            for (index, sum) in block.iter_mut().enumerate() {
+                let place = (samples(due_us) + index).checked_sub(begins);
+                *sum += f64::from(
+                    place
+                        .and_then(|place| sound.get(place))
+                        .copied()
+                        .unwrap_or(0),
+                );
             }
         }
-    }
-    for (index, block) in sound.as_chunks::<BLOCK>().0.iter().enumerate() {
         let bytes = block.map(|sample| (sample.round() as i16).to_le_bytes());
-        let due_us = index as u64 * BLOCK_US;
         let jitter_us = dice.normal() * 200.0 * scene.noise;
         let at_us = due_us.saturating_add_signed(jitter_us as i64);
         tape.write(at_us, Sample::Microphone(Pcm::new(&bytes)));
     }
+}
+
+/// Samples of the microphone in so many microseconds.
+const fn samples(us: u64) -> usize {
+    (us * AUDIO_HZ as u64 / 1_000_000) as usize
 }
 
 /// Frames, and when each is due.
