@@ -7,6 +7,40 @@
 //! | [`parts`] | the bytes in which real parts say it |
 //! | [`wire`] | records as frames on a UART, which is also what a file has |
 //!
+//! The feature `std` adds what the host does with them; `tool` builds the program `recording` (`cargo recording`), which
+//! renders, describes, draws and converts them.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `scene` | what a wearer does, as people write it: `traces/README.md` |
+//! | `world` | a wearer who is simulated, and what the sensors measure of them |
+//! | `render` | scenes as recordings |
+//! | `sound`, `dice` | what is said; numbers that look random |
+//! | `file` | recordings frame by frame, for players |
+//! | `events` | what a sensor hub tells of a recording |
+//!
+//! A recording that is played, in so many lines:
+//!
+//! ```
+//! # #[cfg(feature = "std")] {
+//! use qlens_recording::{file::File, render::render, scene::Scene};
+//!
+//! let text = "about = \"a tap\"\nstart = 2026-05-04T09:41:00\n[[do]]\nat = 2\ntouch = \"tap\"\n[[do]]\nwait = \"tapped\"";
+//! let scene = Scene::parse(text, ".".as_ref())?;
+//! let recording = File::new(render(&scene))?;
+//! let mut wire = Vec::new();
+//! for frame in recording.frames() {
+//!     // Sleep until `frame.at_us`, to play it as fast as it was lived.
+//!     wire.extend_from_slice(frame.bytes);
+//!     if let Some(number) = frame.wait {
+//!         assert_eq!(scene.waits().next(), Some((number, "tapped")));
+//!     }
+//! }
+//! # assert!(wire.len() > 100_000);
+//! # }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! # The file
 //!
 //! 16 bytes, `qlens-recording` and a zero, and then frames, the first of which is a [`Sample::Start`]. What follows

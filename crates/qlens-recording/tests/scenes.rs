@@ -88,6 +88,19 @@ fn each_scene_is_heard_as_it_is_said() {
     }
 }
 
+/// The example that people copy.
+#[test]
+fn the_scene_in_the_description_can_be_followed() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../traces");
+    let text = fs::read_to_string(folder.join("README.md")).expect("is there");
+    let (_, example) = text.split_once("```toml\n").expect("an example");
+    let (example, _) = example.split_once("```").expect("its end");
+    let scene = Scene::parse(example, &folder).unwrap_or_else(|error| panic!("{error}"));
+    let told = events(sound_recording(&scene).frames());
+    let heard = told.iter().any(|told| matches!(told.what, What::Speech(_)));
+    assert!(heard, "{told:?}");
+}
+
 /// Something that can be done at any time.
 fn entry() -> impl Strategy<Value = String> {
     let done = prop_oneof![
