@@ -1,6 +1,6 @@
 //! What a sensor hub tells of a recording.
 
-use core::fmt;
+use core::{fmt, mem};
 use std::string::{String, ToString as _};
 use std::vec::Vec;
 
@@ -108,7 +108,7 @@ struct Hub {
     speaks: bool,
     ended_us: Option<u64>,
     /// Words of the utterance that is under way.
-    words: Option<String>,
+    words: Vec<String>,
 }
 
 impl Hub {
@@ -158,7 +158,7 @@ impl Hub {
             EventKind::VoiceStop { .. } => {
                 self.speaks = false;
                 self.ended_us = Some(at_us);
-                if let Some(words) = self.words.take() {
+                for words in mem::take(&mut self.words) {
                     self.say(at_us, What::Speech(words));
                 }
             }
@@ -168,12 +168,52 @@ impl Hub {
 
     fn hear(&mut self, at_us: u64, words: &str) {
         let since_us = self.ended_us.map(|ended_us| at_us.saturating_sub(ended_us));
-        if self.speaks && self.words.is_none() {
-            self.words = Some(words.to_string());
+        if self.speaks {
+            self.words.push(words.to_string());
         } else if since_us.is_some_and(|since_us| since_us < WORDS_LATE_US) {
             self.say(at_us, What::Speech(words.to_string()));
         } else {
             self.say(at_us, What::Unheard(words.to_string()));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_of_the_utterance_under_way_or_of_the_one_that_just_ended() {
+        let mut hub = Hub::default();
+        let utterance = 0;
+        let samples = 16_000;
+        hub.hear(1, "before");
+        hub.tell(Some(Event::new(2, EventKind::VoiceStart { utterance })));
+        hub.hear(3, "under way");
+        hub.tell(Some(Event::new(
+            4,
+            EventKind::VoiceStop { utterance, samples },
+        )));
+        hub.hear(WORDS_LATE_US + 3, "just in time");
+        hub.hear(WORDS_LATE_US + 4, "too late");
+        let said: Vec<_> = hub
+            .told
+            .iter()
+            .filter(|told| !matches!(told.what, What::Event(_)))
+            .map(|told| (told.at_us, told.what.to_string()))
+            .collect();
+        let said: Vec<_> = said
+            .iter()
+            .map(|(at_us, what)| (*at_us, what.as_str()))
+            .collect();
+        assert_eq!(
+            said,
+            [
+                (1, "words without a voice \"before\""),
+                (4, "speech \"under way\""),
+                (WORDS_LATE_US + 3, "speech \"just in time\""),
+                (WORDS_LATE_US + 4, "words without a voice \"too late\""),
+            ]
+        );
     }
 }

@@ -171,3 +171,17 @@ fn what_cannot_be_done_is_said_in_a_sentence_and_leaves_nothing() {
     }
     assert!(!Path::new(&path("out")).exists());
 }
+
+#[test]
+fn a_chart_of_anything_ends() {
+    let folder = TempDir::new().expect("a folder");
+    let marks = (0..5_000).map(|number| format!("{number},mark,{number},0"));
+    let head = ["time_us,sensor,value...", "0,start,1,0"].map(String::from);
+    let last = format!("{},light,65535", u64::MAX);
+    let lines: Vec<String> = head.into_iter().chain(marks).chain([last]).collect();
+    fs::write(folder.path().join("wild.csv"), lines.join("\n")).expect("is written");
+    told(&folder, &["from-csv", "wild.csv", "wild.qrec"]);
+    told(&folder, &["draw", "wild.qrec", "wild.png"]);
+    let (drawn, _) = told(&folder, &["draw", "wild.qrec"]);
+    assert!(drawn.contains("mark 4999"), "{drawn}");
+}

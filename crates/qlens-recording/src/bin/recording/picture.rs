@@ -24,6 +24,8 @@ const TRACK: i32 = 96;
 const GAP: i32 = 14;
 const AXIS: i32 = 24;
 const ROW: i32 = 20;
+/// Rows of what is told at most.
+const MOST_ROWS: usize = 40;
 /// Pixels of the digits of a time on the axis, and around them.
 const TIME: f64 = 60.0;
 
@@ -41,7 +43,7 @@ static FONT: FontRenderer = FontRenderer::new::<fonts::u8g2_font_unifont_t_gb231
 
 /// The bytes of a PNG.
 pub fn draw(chart: &Chart) -> Result<Vec<u8>> {
-    let labels = place(chart);
+    let (labels, left_out) = place(chart);
     let rows = labels.iter().map(|label| label.row + 1).max().unwrap_or(0);
     let tracks = chart.tracks.len() as i32 * (TRACK + GAP);
     let width = LEFT + COLUMNS as i32 + RIGHT;
@@ -59,6 +61,10 @@ pub fn draw(chart: &Chart) -> Result<Vec<u8>> {
     for label in &labels {
         let foot = axis + AXIS + label.row * ROW;
         canvas.text(&label.text, Point::new(label.left, foot), INK);
+    }
+    if left_out > 0 {
+        let text = format!("{left_out} more");
+        canvas.text(&text, Point::new(8, axis + AXIS + (rows - 1) * ROW), INK);
     }
     canvas.png()
 }
@@ -106,10 +112,8 @@ fn time_axis(canvas: &mut Canvas, seconds: f64, top: i32) {
     let steps = [
         0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0,
     ];
-    let step = steps
-        .into_iter()
-        .find(|step| step * pixels >= TIME)
-        .unwrap_or(1200.0);
+    let step = steps.into_iter().find(|step| step * pixels >= TIME);
+    let step = step.unwrap_or_else(|| (TIME / pixels / 600.0).ceil() * 600.0);
     for index in 0..=(seconds / step) as u32 {
         let at = f64::from(index) * step;
         let x = LEFT + (at * pixels) as i32;
@@ -133,10 +137,10 @@ struct Label {
     text: String,
 }
 
-/// Each in the highest row that has room for it.
-fn place(chart: &Chart) -> Vec<Label> {
+/// Each in the highest row that has room for it, and how many have none.
+fn place(chart: &Chart) -> (Vec<Label>, usize) {
     let mut ends: Vec<i32> = Vec::new();
-    let mut labels = Vec::new();
+    let (mut labels, mut left_out) = (Vec::new(), 0);
     for (seconds, text) in &chart.labels {
         let at = LEFT + (seconds / chart.seconds * COLUMNS as f64) as i32;
         let width = text_width(text);
@@ -144,10 +148,14 @@ fn place(chart: &Chart) -> Vec<Label> {
             .min(LEFT + COLUMNS as i32 + RIGHT - 4 - width)
             .max(4);
         let row = ends.iter().position(|&end| end < left.min(at));
-        let row = row.unwrap_or_else(|| {
+        let row = row.unwrap_or(ends.len());
+        if row == MOST_ROWS {
+            left_out += 1;
+            continue;
+        }
+        if row == ends.len() {
             ends.push(0);
-            ends.len() - 1
-        });
+        }
         ends[row] = left + width + 8;
         labels.push(Label {
             at,
@@ -156,7 +164,7 @@ fn place(chart: &Chart) -> Vec<Label> {
             text: text.clone(),
         });
     }
-    labels
+    (labels, left_out)
 }
 
 fn text_width(text: &str) -> i32 {
