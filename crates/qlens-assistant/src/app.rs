@@ -11,6 +11,7 @@
 
 mod answer;
 mod events;
+mod pacing;
 mod ports;
 mod report;
 pub mod selftest;
@@ -32,7 +33,9 @@ use qlens_board::{
 
 use crate::assistant::Progress;
 use crate::hud::Hud;
+use crate::pace::FIRST_WORD_US;
 use crate::{Action, Actions, Assistant, Fault, State};
+use pacing::Pacing;
 use ports::Refusal;
 pub use ports::{Context, Memory, Ports, Settings};
 use report::Report;
@@ -62,6 +65,9 @@ pub struct App<'a, D, S, C, P, R, W> {
     /// The state that was reported last.
     reported: Option<State>,
     power_at_us: u64,
+    pacing: Pacing,
+    /// Longest wait for a first token, in microseconds of application time.
+    first_word_us: u64,
     /// Application time is the events' own.
     replay: bool,
     /// The latest time of an event.
@@ -105,6 +111,8 @@ where
             wanted: Actions::NONE,
             reported: None,
             power_at_us: 0,
+            pacing: Pacing::new(),
+            first_word_us: FIRST_WORD_US,
             replay: false,
             event_us: 0,
             dropped: 0,
@@ -144,6 +152,7 @@ where
         hasher: fn() -> Sha256,
     ) {
         self.replay = settings.replay;
+        self.first_word_us = settings.first_word_us;
         self.set_wall_origin();
         loop {
             self.note_state();
@@ -365,7 +374,7 @@ where
     /// Sleeps until something happens, if nothing is to be done.
     fn rest(&mut self) {
         if self.wanted.is_empty() && self.events.is_empty() {
-            self.ports.power.idle(self.ports.sensors.due_us());
+            self.sleep_until(None);
         }
     }
 }

@@ -23,6 +23,7 @@ pub mod assistant;
 pub mod conversation;
 pub mod hud;
 pub mod layout;
+pub mod pace;
 pub mod typeface;
 
 pub use action::{Action, Actions, ActionsIter};

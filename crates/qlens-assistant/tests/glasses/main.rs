@@ -2,5 +2,6 @@
 //! pauses, and a display that goes dark.
 
 mod marks;
+mod pacing;
 mod sleep;
 mod world;

@@ -14,6 +14,7 @@ use qlens::KvType;
 use qlens::workers::Inline;
 use qlens_assistant::Assistant;
 use qlens_assistant::app::{App, Context, Memory, Ports, Settings};
+use qlens_assistant::pace::FIRST_WORD_US;
 use qlens_board::fake::{FakeClock, FakeDisplay, FakePower, FakeStore};
 use qlens_board::memory::Region;
 use qlens_board::queue::EventSink;
@@ -160,6 +161,8 @@ struct Hands {
     recording: std::vec::IntoIter<SensorEvent>,
     flood: Option<Flood>,
     work_us: u64,
+    /// The end of the run, for which the board is to wake up.
+    until_us: u64,
 }
 
 /// Readings in a flood, from one time to another.
@@ -207,7 +210,8 @@ impl SensorSource for Hands {
             _ => None,
         };
         let recording = (self.recording.len() > 0).then_some(0);
-        [flood, script, recording].into_iter().flatten().min()
+        let due = [flood, script, recording, Some(self.until_us)];
+        due.into_iter().flatten().min()
     }
 
     fn sleep(&mut self, _: u64) {
@@ -263,6 +267,7 @@ impl Glasses {
                 max_tokens: 12,
                 draft: 3,
                 kv: KvType::F16,
+                first_word_us: FIRST_WORD_US,
                 replay: false,
             },
             model: std::fs::read(path).expect("the fixture is in the repository"),
@@ -320,15 +325,11 @@ impl Glasses {
             display: Lens(world.clone()),
             sensors: Hands {
                 world: world.clone(),
-                // Somebody wakes the board up for the end of the run.
-                script: {
-                    let mut script = self.script;
-                    script.push((When::At(until_us), SensorKind::Ambient { lux: 0 }));
-                    script
-                },
+                script: self.script,
                 recording: self.recording.into_iter(),
                 flood: self.flood,
                 work_us: self.work_us,
+                until_us,
             },
             clock,
             power,

@@ -27,6 +27,8 @@ pub enum Report {
     Error(String),
     /// All that a recording has before this mark is done, and shown.
     Mark(u32),
+    /// The board changed its pace.
+    Pace(Pace),
     /// Events that were lost since the start, because more came than could wait.
     Dropped(u32),
     /// A line of a board that is newer than this, or damaged.
@@ -46,6 +48,17 @@ pub struct Done {
     pub prompt_tokens: u64,
     /// Tokens that were generated.
     pub tokens: u64,
+}
+
+/// How fast a board writes and how bright it shines.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pace {
+    /// Share of the time in which the model may work, in per cent.
+    pub duty: u8,
+    /// Brightness of the display; 0 is dark.
+    pub brightness: u8,
+    /// What limits them.
+    pub reason: String,
 }
 
 impl Report {
@@ -72,6 +85,7 @@ impl Report {
             "done" => Done::parse(rest).map(Self::Done),
             "error" => Some(Self::Error(rest.into())),
             "mark" => rest.parse().map(Self::Mark).ok(),
+            "pace" => Pace::parse(rest).map(Self::Pace),
             "dropped" => rest.parse().map(Self::Dropped).ok(),
             _ => None,
         };
@@ -98,6 +112,20 @@ impl Done {
             }
         }
         Some(done)
+    }
+}
+
+impl Pace {
+    fn parse(rest: &str) -> Option<Self> {
+        let field = |name: &str| {
+            let mut fields = rest.split(' ');
+            fields.find_map(|field| field.strip_prefix(name)?.strip_prefix('='))
+        };
+        Some(Self {
+            duty: field("duty")?.parse().ok()?,
+            brightness: field("brightness")?.parse().ok()?,
+            reason: field("reason")?.into(),
+        })
     }
 }
 
@@ -142,6 +170,14 @@ mod tests {
                 Report::Error("the drive failed at byte 512".into()),
             ),
             ("mark 4294967295", Report::Mark(u32::MAX)),
+            (
+                "pace duty=25 brightness=160 reason=heat+battery",
+                Report::Pace(Pace {
+                    duty: 25,
+                    brightness: 160,
+                    reason: "heat+battery".into(),
+                }),
+            ),
             ("dropped 17", Report::Dropped(17)),
         ] {
             assert_eq!(Report::parse(line), report);
@@ -158,6 +194,9 @@ mod tests {
             "mark",
             "mark 4294967296",
             "dropped -1",
+            "pace",
+            "pace duty=25 brightness=256 reason=heat",
+            "pace duty=25 brightness=25",
             "hello",
         ] {
             assert_eq!(Report::parse(odd), Report::Other(odd.into()));
