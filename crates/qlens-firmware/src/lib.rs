@@ -62,6 +62,11 @@ pub trait Platform: Sync {
 
     /// Switches the machine off.
     fn off(&self) -> !;
+
+    /// The time of day in seconds since 1970-01-01; `None` where nobody knows it.
+    fn unix_s(&self) -> Option<u64> {
+        None
+    }
 }
 
 /// A board: its `board.toml` as constants, and what it can do.
