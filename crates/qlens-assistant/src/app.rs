@@ -35,6 +35,7 @@ use crate::assistant::Progress;
 use crate::hud::Hud;
 use crate::pace::FIRST_WORD_US;
 use crate::{Action, Actions, Assistant, Fault, State};
+use events::Idle;
 use pacing::Pacing;
 use ports::Refusal;
 pub use ports::{Context, Memory, Ports, Settings};
@@ -66,6 +67,7 @@ pub struct App<'a, D, S, C, P, R, W> {
     reported: Option<State>,
     power_at_us: u64,
     pacing: Pacing,
+    idle: Idle,
     /// Longest wait for a first token, in microseconds of application time.
     first_word_us: u64,
     /// Application time is the events' own.
@@ -112,6 +114,7 @@ where
             reported: None,
             power_at_us: 0,
             pacing: Pacing::new(),
+            idle: Idle::default(),
             first_word_us: FIRST_WORD_US,
             replay: false,
             event_us: 0,
@@ -374,6 +377,7 @@ where
     /// Sleeps until something happens, if nothing is to be done.
     fn rest(&mut self) {
         if self.wanted.is_empty() && self.events.is_empty() {
+            self.begin_idle();
             self.sleep_until(None);
         }
     }

@@ -4,7 +4,7 @@
 //! | module | holds |
 //! |---|---|
 //! | `boot`, [`mmu`], `stacks`, `exceptions` | from reset to Rust, and what is printed when it goes wrong |
-//! | [`clock`], [`power`], [`cores`], [`gic`] | time, sleep, the other cores, an interrupt controller |
+//! | [`clock`], [`power`], [`pmu`], [`cores`], [`gic`] | time, sleep and what it costs, the other cores, an interrupt controller |
 //! | [`console`], [`channel`], [`sensors`] | people at the console, tools at the report channel, both as events |
 //! | [`sha256`], [`cache`] | what the core has instructions for |
 //! | [`glasses`], [`selftest`], [`wishes`] | the application, the firmware as its own test, what is wanted of them |
@@ -24,6 +24,7 @@ mod exceptions;
 pub mod gic;
 pub mod glasses;
 pub mod mmu;
+pub mod pmu;
 pub mod power;
 pub mod selftest;
 pub mod sensors;

@@ -13,6 +13,15 @@ const POWER_US: u64 = 10_000_000;
 /// Time between two reports of lost events, in microseconds.
 const DROPPED_US: u64 = 1_000_000;
 
+/// A time in which nothing happens.
+#[derive(Debug, Default)]
+pub struct Idle {
+    /// When it began, in microseconds, and how many instructions had been executed then.
+    since: Option<(u64, u32)>,
+    /// What it costs was reported.
+    told: bool,
+}
+
 impl<D, S, C, P, R, W> App<'_, D, S, C, P, R, W>
 where
     D: Display,
@@ -80,8 +89,35 @@ where
         if !self.replay && now >= self.power_at_us {
             self.power_at_us = now.saturating_add(POWER_US);
             self.poll_power(now);
+            self.tell_idle(now);
         }
         self.keep_pace();
+    }
+
+    /// A rest begins, unless it began before.
+    pub(super) fn begin_idle(&mut self) {
+        if !self.idle.told && self.idle.since.is_none() {
+            let now = self.ports.clock.now_us();
+            let count = self.ports.power.instructions();
+            self.idle.since = count.map(|count| (now, count));
+        }
+    }
+
+    /// Reports what a rest costs, the looks at battery and thermometer included, once it was long enough
+    /// for one at least.
+    fn tell_idle(&mut self, now: u64) {
+        if let Some((since, before)) = self.idle.since
+            && let Some(count) = self.ports.power.instructions()
+        {
+            let us = now.saturating_sub(since);
+            if us >= POWER_US {
+                self.ports.report.idle(count.wrapping_sub(before), us);
+                self.idle = Idle {
+                    since: None,
+                    told: true,
+                };
+            }
+        }
     }
 
     fn poll_power(&mut self, now: u64) {
@@ -105,6 +141,7 @@ where
                 return;
             }
             if let Some(event) = self.events.pop() {
+                self.idle = Idle::default();
                 self.take_event(&event);
             }
         }

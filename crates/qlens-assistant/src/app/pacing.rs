@@ -10,6 +10,7 @@ use qlens::session::{Interrupt, Phase, Progress};
 use qlens_board::{Clock, Display, Power, SensorSource, Throttle};
 
 use super::App;
+use super::events::Idle;
 use crate::pace::{Conditions, HOLD_US, Held, Limit, Pace, Scene, pacing};
 use crate::{Action, State};
 
@@ -116,6 +117,7 @@ where
         }
         let due_us = pace.due_us;
         if (Pace { due_us, ..old }) != pace {
+            self.idle = Idle::default();
             log::info!("pace: {pace}");
             self.ports.report.pace(&pace);
         }

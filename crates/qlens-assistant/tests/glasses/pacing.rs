@@ -330,6 +330,51 @@ fn at_rest_it_wakes_for_its_readings_alone() {
     );
 }
 
+#[test]
+fn what_a_rest_costs_is_told_once() {
+    let run = |script| {
+        let mut glasses = Glasses::new();
+        glasses.until_us = 100 * SECOND;
+        glasses.instructions = Some(u32::MAX - 2500);
+        glasses.script = script;
+        let seen = glasses.go();
+        let told = seen.lines("idle");
+        let told = told
+            .iter()
+            .map(|line| (line.at_us / SECOND, line.text.clone()));
+        told.collect::<Vec<_>>()
+    };
+    let words = |at_s, wakes, us| {
+        let text = format!("idle instructions={} us={us}", 1000 * wakes);
+        (at_s, text)
+    };
+    // From the start to the first look that is ten seconds later, from each change of the display again.
+    // The model is there after a tenth of a millisecond.
+    let rests = run(vec![]);
+    assert_eq!(
+        rests.iter().map(|rest| rest.0).collect::<Vec<_>>(),
+        [30, 50]
+    );
+    let us = |rest: &(u64, String)| rest.1.rsplit('=').next().unwrap().parse::<u64>().unwrap();
+    assert!(
+        (14 * SECOND..15 * SECOND).contains(&us(&rests[0])),
+        "{rests:?}"
+    );
+    assert_eq!(rests[0], words(30, 2, us(&rests[0])));
+    assert_eq!(rests[1], words(50, 2, us(&rests[1])));
+    // Whatever happens begins another.
+    let tap = |at_s| (When::At(at_s * SECOND), SensorKind::Tap);
+    let rests = run(vec![tap(25), tap(26), tap(57)]);
+    assert_eq!(
+        rests.iter().map(|rest| rest.0).collect::<Vec<_>>(),
+        [40, 70, 100]
+    );
+    // On a board that does not count there is nothing to tell.
+    let mut glasses = Glasses::new();
+    glasses.until_us = 100 * SECOND;
+    assert!(glasses.go().lines("idle").is_empty());
+}
+
 fn recorded(at_us: u64, kind: SensorKind) -> SensorEvent {
     SensorEvent::new(at_us, kind)
 }

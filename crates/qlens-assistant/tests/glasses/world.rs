@@ -240,6 +240,7 @@ pub struct Glasses {
     pub battery: Option<(u8, bool)>,
     pub temperature: Option<i32>,
     pub throttle: Throttle,
+    pub instructions: Option<u32>,
     pub pictures: bool,
 }
 
@@ -281,6 +282,7 @@ impl Glasses {
             battery: None,
             temperature: None,
             throttle: Throttle::None,
+            instructions: None,
             pictures: false,
         }
     }
@@ -301,6 +303,7 @@ impl Glasses {
         power.battery = self.battery;
         power.temperature = self.temperature;
         power.throttle = self.throttle;
+        power.instructions = self.instructions;
         power.longest_us = u64::MAX;
         let mut assistant = Box::new(Assistant::new(DISPLAY));
         let mut store = FakeStore::new("tiny.gguf", &self.model);

@@ -29,6 +29,13 @@ pub enum Report {
     Mark(u32),
     /// The board changed its pace.
     Pace(Pace),
+    /// So many instructions were executed while nothing happened for so many microseconds.
+    Idle {
+        /// Instructions of the boot core.
+        instructions: u64,
+        /// Microseconds.
+        us: u64,
+    },
     /// Events that were lost since the start, because more came than could wait.
     Dropped(u32),
     /// A line of a board that is newer than this, or damaged.
@@ -86,6 +93,7 @@ impl Report {
             "error" => Some(Self::Error(rest.into())),
             "mark" => rest.parse().map(Self::Mark).ok(),
             "pace" => Pace::parse(rest).map(Self::Pace),
+            "idle" => idle(rest),
             "dropped" => rest.parse().map(Self::Dropped).ok(),
             _ => None,
         };
@@ -117,16 +125,25 @@ impl Done {
 
 impl Pace {
     fn parse(rest: &str) -> Option<Self> {
-        let field = |name: &str| {
-            let mut fields = rest.split(' ');
-            fields.find_map(|field| field.strip_prefix(name)?.strip_prefix('='))
-        };
         Some(Self {
-            duty: field("duty")?.parse().ok()?,
-            brightness: field("brightness")?.parse().ok()?,
-            reason: field("reason")?.into(),
+            duty: field(rest, "duty")?.parse().ok()?,
+            brightness: field(rest, "brightness")?.parse().ok()?,
+            reason: field(rest, "reason")?.into(),
         })
     }
+}
+
+fn idle(rest: &str) -> Option<Report> {
+    Some(Report::Idle {
+        instructions: field(rest, "instructions")?.parse().ok()?,
+        us: field(rest, "us")?.parse().ok()?,
+    })
+}
+
+/// The value of `name=value` among these words.
+fn field<'r>(words: &'r str, name: &str) -> Option<&'r str> {
+    let mut words = words.split(' ');
+    words.find_map(|word| word.strip_prefix(name)?.strip_prefix('='))
 }
 
 #[cfg(test)]
@@ -178,6 +195,13 @@ mod tests {
                     reason: "heat+battery".into(),
                 }),
             ),
+            (
+                "idle instructions=4321 us=14000000",
+                Report::Idle {
+                    instructions: 4321,
+                    us: 14_000_000,
+                },
+            ),
             ("dropped 17", Report::Dropped(17)),
         ] {
             assert_eq!(Report::parse(line), report);
@@ -194,6 +218,8 @@ mod tests {
             "mark",
             "mark 4294967296",
             "dropped -1",
+            "idle",
+            "idle instructions=1",
             "pace",
             "pace duty=25 brightness=256 reason=heat",
             "pace duty=25 brightness=25",
