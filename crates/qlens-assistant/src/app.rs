@@ -7,7 +7,8 @@
 //! answers questions; a fault there costs the question at most.
 //!
 //! While the model works, between any two of its layers, [`App`] still polls the sensors, so that a
-//! double-tap ends an answer and a swipe turns a page at any moment.
+//! double-tap ends an answer and a swipe turns a page at any moment. When the glasses are hot or the battery is
+//! low it pauses between two tokens, and the display goes dark when nobody looks: see [`crate::pace`].
 
 mod answer;
 mod events;
@@ -158,6 +159,7 @@ where
         self.first_word_us = settings.first_word_us;
         self.set_wall_origin();
         loop {
+            self.pacing.working = true;
             self.note_state();
             self.carry_out(Action::Draw.into());
             let end = match self.use_model(store, memory, settings, workers, hasher) {
@@ -355,6 +357,7 @@ where
 
     /// Back at the prompt.
     fn ready(&mut self) {
+        self.pacing.working = false;
         self.note_state();
         self.ports.report.ready();
     }

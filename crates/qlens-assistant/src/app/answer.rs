@@ -35,9 +35,10 @@ where
         max_tokens: usize,
     ) {
         let asked_at = self.ports.clock.now_us();
+        self.pacing.working = true;
         // Whatever was to be cancelled before this question is over.
         self.take(Action::Cancel);
-        if let (true, Some(reason)) = (self.is_empty(), self.exhausted()) {
+        if let (true, Some(reason)) = (self.battery_is_empty(), self.exhausted()) {
             self.fail(Fault::Generation, &reason);
             return;
         }

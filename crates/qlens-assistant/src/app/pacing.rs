@@ -26,6 +26,8 @@ pub struct Pacing {
     /// Charge in per cent, and whether it is on the charger.
     pub battery: Option<(u8, bool)>,
     milli_celsius: Option<i32>,
+    /// The model is being loaded or at work.
+    pub working: bool,
     /// Application time at which the wearer did anything or the model worked, in microseconds.
     pub active_us: u64,
 }
@@ -38,6 +40,7 @@ impl Pacing {
             held: Held::default(),
             battery: None,
             milli_celsius: None,
+            working: false,
             active_us: 0,
         }
     }
@@ -60,6 +63,8 @@ pub struct Work {
     at: Option<(Phase, usize)>,
     /// Since when it works without a pause, on the board's clock in microseconds.
     since_us: u64,
+    /// What ended it. A model may have to finish a token nevertheless.
+    ended: Option<Interrupt>,
 }
 
 /// Why a question is not answered: this keeps the model from working.
@@ -87,13 +92,14 @@ where
     /// Finds out which pace is right, and keeps it from now on.
     pub(super) fn keep_pace(&mut self) {
         let now = self.time_us();
-        let scene = match self.assistant.state() {
-            State::Loading | State::Thinking | State::Answering => Scene::Working,
-            _ if self.assistant.dashboard() => Scene::Waiting,
-            State::Idle => Scene::Waiting,
-            _ => Scene::Reading,
-        };
         let known = &mut self.pacing;
+        let scene = if known.working {
+            Scene::Working
+        } else if self.assistant.dashboard() || self.assistant.state() == State::Idle {
+            Scene::Waiting
+        } else {
+            Scene::Reading
+        };
         if scene == Scene::Working {
             known.active_us = now;
         }
@@ -176,11 +182,12 @@ where
             asked_us: self.time_us(),
             at: None,
             since_us: self.ports.clock.now_us(),
+            ended: None,
         }
     }
 
     /// Nothing is generated, and will not be until somebody charges the glasses.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(super) fn battery_is_empty(&self) -> bool {
         matches!(self.exhausted(), Some(Exhausted(Limit::Battery)))
     }
 
@@ -193,6 +200,13 @@ where
     /// Pauses as the pace wants it after each piece of work, looking at the sensors all the while. Returns
     /// what ends the work.
     pub(super) fn pause(&mut self, work: &mut Work, at: Progress) -> Option<Interrupt> {
+        if work.ended.is_none() {
+            work.ended = self.pause_or_end(work, at);
+        }
+        work.ended
+    }
+
+    fn pause_or_end(&mut self, work: &mut Work, at: Progress) -> Option<Interrupt> {
         let deadline_us = match at.phase {
             Phase::Prefill => work.asked_us.saturating_add(self.first_word_us),
             Phase::Decode => u64::MAX,
@@ -238,7 +252,7 @@ where
             return None;
         }
         // A battery is not charged within the time that somebody waits for an answer.
-        if self.time_us() >= deadline_us || self.is_empty() {
+        if self.time_us() >= deadline_us || self.battery_is_empty() {
             return Some(Interrupt::Deadline);
         }
         if !(self.running)() {

@@ -3,7 +3,7 @@
 use qlens_assistant::State;
 use qlens_board::{SensorEvent, SensorKind, Throttle};
 
-use crate::world::{Glasses, Line, SECOND, Seen, When, says};
+use crate::world::{Glasses, Line, SECOND, Seen, When, model, says};
 
 fn celsius(degrees: i32) -> SensorKind {
     SensorKind::Temperature {
@@ -102,6 +102,23 @@ fn a_double_tap_amid_a_pause_acts_at_once() {
         "that of the start and that of the double-tap"
     );
     assert!((at_us..=done.at_us).contains(&idle[1].at_us));
+}
+
+/// A model with a recurrent state finishes a token that it has begun, whatever happens.
+#[test]
+fn a_double_tap_ends_a_hold_within_a_token_for_good() {
+    let mut glasses = asked([]);
+    glasses.model = model("qwen35-q4_k_m");
+    glasses.script.push((When::Line("token", 3), celsius(80)));
+    let tap_us = 60 * SECOND;
+    glasses
+        .script
+        .push((When::At(tap_us), SensorKind::DoubleTap));
+    let seen = glasses.go();
+    let done = line(&seen, "done");
+    assert!(done.text.starts_with("done cancelled"), "{}", done.text);
+    let late = done.at_us - tap_us;
+    assert!(late < 3 * SECOND, "{late} us later");
 }
 
 #[test]

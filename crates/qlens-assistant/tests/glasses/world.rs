@@ -255,12 +255,14 @@ pub struct Seen {
     pub sleeps: Vec<bool>,
 }
 
+/// The bytes of a small random model.
+pub fn model(name: &str) -> Vec<u8> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../qlens/tests/data");
+    std::fs::read(format!("{folder}/{name}.gguf")).expect("the fixture is in the repository")
+}
+
 impl Glasses {
     pub fn new() -> Self {
-        let path = concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/../qlens/tests/data/qwen2-q8_0.gguf"
-        );
         Self {
             settings: Settings {
                 context: Context::AtMost(512),
@@ -271,7 +273,7 @@ impl Glasses {
                 first_word_us: FIRST_WORD_US,
                 replay: false,
             },
-            model: std::fs::read(path).expect("the fixture is in the repository"),
+            model: model("qwen2-q8_0"),
             script: Vec::new(),
             recording: Vec::new(),
             flood: None,
