@@ -33,6 +33,9 @@
 //! A question taken back before its answer began leaves the conversation; an answer that was cancelled
 //! midway stays in it as far as it came.
 
+mod access;
+mod events;
+mod model;
 mod state;
 mod touch;
 
@@ -42,14 +45,13 @@ use embedded_graphics::geometry::Size;
 use heapless::String;
 use qlens::chat::Chat;
 pub use qlens::session::Stop;
-use qlens_board::{SensorEvent, SensorKind};
 
 use crate::action::{Action, Actions};
-use crate::conversation::{Conversation, Error};
+use crate::applications::ask::Ask;
+pub use crate::applications::dashboard::Readings;
+use crate::conversation::Error;
 use crate::hud::Geometry;
-use crate::layout::Pages;
-use crate::typeface::Typeface;
-pub use state::{Fault, Progress, Readings, State};
+pub use state::{Fault, Progress, State};
 
 /// Longest model name that is shown, in bytes of UTF-8. Longer ones are cut.
 pub const MODEL_NAME_BYTES: usize = 64;
@@ -75,12 +77,7 @@ pub struct Assistant {
     asleep: bool,
     dashboard: bool,
     now_us: u64,
-    conversation: Conversation,
-    pages: Pages,
-    /// The page that is looked at.
-    page: usize,
-    /// Why the last answer ended, if it did.
-    ended: Option<Stop>,
+    ask: Ask,
     prefill: Progress,
     loading: Progress,
     model_name: String<MODEL_NAME_BYTES>,
@@ -100,10 +97,7 @@ impl Assistant {
             asleep: false,
             dashboard: false,
             now_us: 0,
-            conversation: Conversation::new(),
-            pages: Pages::new(Geometry::new(display).page()),
-            page: 0,
-            ended: None,
+            ask: Ask::new(Geometry::new(display).page()),
             prefill: Progress { done: 0, total: 0 },
             loading: Progress { done: 0, total: 0 },
             model_name: String::new(),
@@ -123,217 +117,13 @@ impl Assistant {
     /// # Errors
     /// [`Error::SystemTooLong`]; the old one then stays.
     pub fn set_system(&mut self, system: Option<&str>) -> Result<(), Error> {
-        self.conversation.set_system(system)
-    }
-
-    /// What a sensor noticed. Costs the same short time whatever happens, so a flood of events is only
-    /// as slow as it is long; time that runs backwards is taken to stand still.
-    pub fn on_event(&mut self, event: &SensorEvent) -> Actions {
-        self.now_us = self.now_us.max(event.at_us);
-        match &event.kind {
-            SensorKind::Battery { percent, charging } => {
-                return self.read(Readings {
-                    battery_percent: Some((*percent).min(100)),
-                    charging: *charging,
-                    ..self.readings
-                });
-            }
-            SensorKind::Temperature { milli_celsius } => {
-                return self.read(Readings {
-                    // A sensor that is broken may say anything.
-                    celsius: Some((milli_celsius / 1000).clamp(-999, 999) as i16),
-                    ..self.readings
-                });
-            }
-            SensorKind::Ambient { .. } => return Actions::NONE,
-            SensorKind::Worn => return self.wear(),
-            SensorKind::Removed => return self.remove(),
-            _ if self.asleep => return Actions::NONE,
-            _ => {}
-        }
-        if self.dashboard {
-            match event.kind {
-                SensorKind::LongPress => self.dashboard = false,
-                SensorKind::HeadDown
-                | SensorKind::Tap
-                | SensorKind::DoubleTap
-                | SensorKind::Swipe(_) => {
-                    self.dashboard = false;
-                    return self.redraw_if(true);
-                }
-                _ => return Actions::NONE,
-            }
-        }
-        match &event.kind {
-            SensorKind::Tap => self.tap(),
-            SensorKind::DoubleTap => self.double_tap(),
-            SensorKind::LongPress => self.long_press(),
-            SensorKind::Swipe(direction) => self.swipe(*direction),
-            SensorKind::HeadUp => {
-                self.dashboard = matches!(self.state, State::Idle | State::Paging | State::Error);
-                self.redraw_if(self.dashboard)
-            }
-            SensorKind::Speech(text) => self.on_speech(text),
-            _ => Actions::NONE,
-        }
-    }
-
-    /// What the user said. Speech events come here; a recogniser whose text is longer than an event
-    /// can hold may call it itself.
-    pub fn on_speech(&mut self, text: &str) -> Actions {
-        if self.state != State::Listening || self.asleep {
-            return Actions::NONE;
-        }
-        let text = text.trim();
-        if text.is_empty() {
-            return Actions::NONE;
-        }
-        if let Err(error) = self.conversation.ask(text) {
-            return self.show_error(Fault::Speech, &error);
-        }
-        self.prefill = Progress::default();
-        self.ended = None;
-        self.relayout();
-        let actions = self.go(State::Thinking);
-        if self.engine == Engine::Free {
-            self.engine = Engine::Running;
-            actions.with(Action::Prompt)
-        } else {
-            actions
-        }
-    }
-
-    /// `progress` bytes of the model named `name` are in memory.
-    pub fn on_loading(&mut self, name: &str, progress: Progress) -> Actions {
-        let retrying = self.load_failed();
-        if self.state != State::Loading && !retrying {
-            return Actions::NONE;
-        }
-        let changed = retrying
-            || self.loading.percent() != progress.percent()
-            || self.loading.total != progress.total
-            || self.model_name != cut(name, MODEL_NAME_BYTES);
-        self.loading = progress;
-        let name = cut(name, MODEL_NAME_BYTES);
-        if self.model_name != name {
-            self.content = self.content.wrapping_add(1);
-            self.model_name.clear();
-            let _ = self.model_name.push_str(name);
-        }
-        if retrying {
-            return self.go(State::Loading);
-        }
-        self.redraw_if(changed)
-    }
-
-    /// The model is loaded and a session can be had.
-    pub fn on_ready(&mut self) -> Actions {
-        if self.state == State::Loading || self.load_failed() {
-            return self.go(State::Idle);
-        }
-        Actions::NONE
-    }
-
-    /// So many of the prompt's tokens were read by the model.
-    pub fn on_progress(&mut self, progress: Progress) -> Actions {
-        if self.state != State::Thinking || self.engine != Engine::Running {
-            return Actions::NONE;
-        }
-        let changed = self.prefill.percent() != progress.percent();
-        self.prefill = progress;
-        self.redraw_if(changed)
-    }
-
-    /// The answer goes on with `text`, whole characters, possibly none.
-    ///
-    /// An answer that becomes longer than [`ANSWER_BYTES`](crate::conversation::ANSWER_BYTES) or
-    /// [`MAX_PAGES`](crate::layout::MAX_PAGES) is cancelled there and can be read as far as it came.
-    pub fn on_token(&mut self, text: &str) -> Actions {
-        if self.engine != Engine::Running || text.is_empty() {
-            return Actions::NONE;
-        }
-        let following = self.page + 1 == self.pages.count();
-        let room = self.conversation.answer(text).is_ok();
-        let paged = self
-            .pages
-            .extend(self.conversation.last_answer(), &Typeface)
-            .is_ok();
-        if following {
-            self.page = self.pages.count() - 1;
-        }
-        if room && paged {
-            if self.state == State::Answering {
-                return self.redraw_if(true);
-            }
-            return self.go(State::Answering);
-        }
-        self.engine = Engine::Stopping;
-        self.ended = Some(Stop::MaxTokens);
-        self.go(State::Paging).with(Action::Cancel)
-    }
-
-    /// The generation ended.
-    pub fn on_stop(&mut self, stop: Stop) -> Actions {
-        match self.engine {
-            Engine::Free => Actions::NONE,
-            Engine::Stopping => self.stopped_at_last(),
-            Engine::Running => {
-                if self.state == State::Answering {
-                    self.engine = Engine::Free;
-                    self.ended = Some(stop);
-                    return self.go(State::Paging);
-                }
-                if stop == Stop::ContextFull && self.conversation.drop_oldest() {
-                    return Actions::from(Action::Prompt);
-                }
-                self.engine = Engine::Free;
-                self.take_back();
-                self.show_error(
-                    Fault::Generation,
-                    &match stop {
-                        Stop::EndOfTurn => "The model had nothing to say",
-                        Stop::MaxTokens => "The answer may have no tokens at all",
-                        Stop::ContextFull => "The question leaves no room for an answer",
-                        Stop::Cancelled => "The answer was cancelled",
-                        Stop::Deadline => "The answer took too long to begin",
-                    },
-                )
-            }
-        }
-    }
-
-    /// Something failed; `sentence` says what was wrong in words for the user, without a full stop.
-    ///
-    /// Whatever failed, the conversation stays, but for a question whose answer never began.
-    pub fn on_error(&mut self, fault: Fault, sentence: &dyn fmt::Display) -> Actions {
-        match fault {
-            Fault::Load => {
-                self.engine = Engine::Free;
-                if self.state == State::Thinking {
-                    self.take_back();
-                }
-                self.show_error(fault, sentence)
-            }
-            Fault::Generation => match self.engine {
-                Engine::Free => Actions::NONE,
-                Engine::Stopping => self.stopped_at_last(),
-                Engine::Running => {
-                    self.engine = Engine::Free;
-                    if self.state == State::Thinking {
-                        self.take_back();
-                    }
-                    self.show_error(fault, sentence)
-                }
-            },
-            Fault::Speech if self.state == State::Listening => self.show_error(fault, sentence),
-            Fault::Speech => Actions::NONE,
-        }
+        self.ask.conversation.set_system(system)
     }
 
     /// The conversation as the session is to hold it: the system prompt, if one was set, and all turns
     /// that are remembered. Borrows the texts.
     pub fn chat(&self) -> Chat<'_> {
-        self.conversation.chat()
+        self.ask.conversation.chat()
     }
 
     /// Forgets the oldest turn because the model's context is too small for [`chat`](Self::chat).
@@ -341,143 +131,12 @@ impl Assistant {
     /// Returns `false` if only the question itself is left: then it alone is too long, which is to be
     /// reported by [`on_error`](Self::on_error).
     pub fn drop_oldest_turn(&mut self) -> bool {
-        self.conversation.drop_oldest()
-    }
-
-    /// What the assistant is doing.
-    pub const fn state(&self) -> State {
-        self.state
-    }
-
-    /// Whether the glasses are off: the display is to be dark.
-    pub const fn asleep(&self) -> bool {
-        self.asleep
-    }
-
-    /// Whether the dashboard covers what else would be shown.
-    pub const fn dashboard(&self) -> bool {
-        self.dashboard
-    }
-
-    /// The latest time that any event had, in microseconds.
-    pub const fn now_us(&self) -> u64 {
-        self.now_us
-    }
-
-    /// The turns that are remembered.
-    pub const fn conversation(&self) -> &Conversation {
-        &self.conversation
-    }
-
-    /// The question that is being answered or was answered last; empty if there is none.
-    pub fn question(&self) -> &str {
-        self.conversation.last_question()
-    }
-
-    /// Its answer as far as it has come; empty if there is none.
-    pub fn answer(&self) -> &str {
-        self.conversation.last_answer()
-    }
-
-    /// The pages of the answer.
-    pub const fn pages(&self) -> &Pages {
-        &self.pages
-    }
-
-    /// The page that is looked at, from 0, always below the count.
-    pub const fn page(&self) -> usize {
-        self.page
-    }
-
-    /// Why the answer ended; `None` as long as it goes on, or if it was cancelled.
-    pub const fn ended(&self) -> Option<Stop> {
-        self.ended
-    }
-
-    /// Tokens of the prompt that the model has read.
-    pub const fn prefill(&self) -> Progress {
-        self.prefill
-    }
-
-    /// Bytes of the model that are loaded.
-    pub const fn loading(&self) -> Progress {
-        self.loading
-    }
-
-    /// Name of the model, as the loader gave it, possibly cut.
-    pub fn model_name(&self) -> &str {
-        &self.model_name
-    }
-
-    /// What the sentence of the error page is about.
-    pub const fn fault(&self) -> Fault {
-        self.fault
-    }
-
-    /// The sentence of the error page.
-    pub fn sentence(&self) -> &str {
-        &self.sentence
-    }
-
-    /// What the sensors said last.
-    pub const fn readings(&self) -> Readings {
-        self.readings
-    }
-
-    /// Changes whenever a page that was shown before is out of date as a whole, and not only longer: a
-    /// picture of the same state and content need not be drawn anew.
-    pub const fn content(&self) -> u32 {
-        self.content
-    }
-
-    fn read(&mut self, readings: Readings) -> Actions {
-        let changed = self.readings != readings;
-        self.readings = readings;
-        self.redraw_if(changed && self.dashboard)
-    }
-
-    /// Ends what is being generated, if anything is. The caller sets the state.
-    fn cancel(&mut self) -> Actions {
-        if self.state == State::Thinking {
-            self.take_back();
-        }
-        if self.engine != Engine::Running {
-            return Actions::NONE;
-        }
-        self.engine = Engine::Stopping;
-        Actions::from(Action::Cancel)
-    }
-
-    /// The end of a cancelled generation arrived: a question that waited for it can go.
-    fn stopped_at_last(&mut self) -> Actions {
-        if self.state == State::Thinking {
-            self.engine = Engine::Running;
-            return Actions::from(Action::Prompt);
-        }
-        self.engine = Engine::Free;
-        Actions::NONE
-    }
-
-    /// Forgets the newest question; what is shown is again the answer before it.
-    fn take_back(&mut self) {
-        self.conversation.take_back();
-        self.ended = None;
-        self.relayout();
-    }
-
-    fn relayout(&mut self) {
-        self.content = self.content.wrapping_add(1);
-        self.page = 0;
-        self.pages.clear();
-        // An answer that was too long once is as long as it was then.
-        let _ = self
-            .pages
-            .extend(self.conversation.last_answer(), &Typeface);
+        self.ask.conversation.drop_oldest()
     }
 
     fn show_error(&mut self, fault: Fault, sentence: &dyn fmt::Display) -> Actions {
         self.fault = fault;
-        self.content = self.content.wrapping_add(1);
+        self.outdate();
         self.sentence.clear();
         let _ = Sentence(&mut self.sentence).write_fmt(format_args!("{sentence}"));
         // The errors' own words begin small and end without a stop, to be quoted in others.
@@ -492,6 +151,11 @@ impl Assistant {
 
     fn load_failed(&self) -> bool {
         self.state == State::Error && self.fault == Fault::Load
+    }
+
+    /// What was shown is out of date as a whole.
+    fn outdate(&mut self) {
+        self.content = self.content.wrapping_add(1);
     }
 
     fn go(&mut self, state: State) -> Actions {

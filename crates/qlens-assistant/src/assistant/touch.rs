@@ -9,7 +9,7 @@ impl Assistant {
     pub(super) fn tap(&mut self) -> Actions {
         match self.state {
             State::Idle if !self.answer().is_empty() => {
-                self.page = 0;
+                self.ask.reader.show_first();
                 self.go(State::Paging)
             }
             State::Answering | State::Paging => self.turn_page(true),
@@ -55,13 +55,7 @@ impl Assistant {
     }
 
     fn turn_page(&mut self, forward: bool) -> Actions {
-        let page = if forward {
-            (self.page + 1).min(self.pages.count() - 1)
-        } else {
-            self.page.saturating_sub(1)
-        };
-        let changed = page != self.page;
-        self.page = page;
+        let changed = self.ask.reader.turn(forward);
         self.redraw_if(changed)
     }
 
