@@ -1,10 +1,15 @@
 //! What can be seen of the assistant from outside.
 
-use super::{Assistant, Fault, Progress, Readings, State, Stop};
+use qlens_board::NoteStore;
+
+use super::{Assistant, Entry, Fault, Progress, Readings, State, Stop, TimeOfDay};
+use crate::applications::notes::Notes;
+use crate::applications::teleprompter::Teleprompter;
+use crate::applications::translate::Translate;
 use crate::conversation::Conversation;
 use crate::layout::Pages;
 
-impl Assistant {
+impl<N> Assistant<N> {
     /// What the assistant is doing.
     pub const fn state(&self) -> State {
         self.state
@@ -17,7 +22,7 @@ impl Assistant {
 
     /// Whether the dashboard covers what else would be shown.
     pub const fn dashboard(&self) -> bool {
-        self.dashboard
+        self.looking_up
     }
 
     /// The latest time that any event had, in microseconds.
@@ -25,34 +30,79 @@ impl Assistant {
         self.now_us
     }
 
+    /// The time of day then, if it is known.
+    pub fn time_of_day(&self) -> Option<TimeOfDay> {
+        self.dashboard.unix_s(self.now_us).map(TimeOfDay::at)
+    }
+
     /// The turns that are remembered.
     pub const fn conversation(&self) -> &Conversation {
         &self.ask.conversation
     }
 
-    /// The question that is being answered or was answered last; empty if there is none.
-    pub fn question(&self) -> &str {
-        self.ask.conversation.last_question()
+    /// The entry of the menu that a tap opens.
+    pub const fn chosen(&self) -> Entry {
+        self.menu.chosen()
     }
 
-    /// Its answer as far as it has come; empty if there is none.
+    /// The captions, and what waits to be one.
+    pub const fn captions(&self) -> &Translate {
+        &self.translate
+    }
+
+    /// The notes.
+    pub const fn notes(&self) -> &Notes<N> {
+        &self.notes
+    }
+
+    /// The text to be read aloud.
+    pub const fn teleprompter(&self) -> &Teleprompter {
+        &self.teleprompter
+    }
+
+    /// What the model was asked last by the application that is open, if it asks any: a question, an
+    /// utterance to translate, or for the summary of the notes. Empty if there is nothing.
+    pub fn question(&self) -> &str
+    where
+        N: NoteStore,
+    {
+        match self.state {
+            State::Captions | State::Translating => self.translate.utterance(),
+            _ => self.sheet().heading,
+        }
+    }
+
+    /// What the model said to it as far as that has come; empty if there is nothing.
     pub fn answer(&self) -> &str {
-        self.ask.conversation.last_answer()
+        match self.state {
+            State::Captions | State::Translating => self.translate.caption(),
+            state if state.is_of_notes() => self.notes.summary(),
+            _ => self.ask.conversation.last_answer(),
+        }
     }
 
-    /// The pages of the answer.
+    /// The pages of what is read, see [`Sheet`](super::Sheet).
     pub const fn pages(&self) -> &Pages {
-        self.ask.reader.pages()
+        self.reader().pages()
     }
 
     /// The page that is looked at, from 0, always below the count.
     pub const fn page(&self) -> usize {
-        self.ask.reader.page()
+        self.reader().page()
     }
 
-    /// Why the answer ended; `None` as long as it goes on, or if it was cancelled.
+    /// Why the last answer of Ask ended; `None` as long as it goes on, or if it was cancelled.
     pub const fn ended(&self) -> Option<Stop> {
         self.ask.ended
+    }
+
+    /// Whether the model has been asked for a text, and no word of it is there.
+    pub fn is_thinking(&self) -> bool {
+        match self.state {
+            State::Thinking => true,
+            State::Summarizing => self.notes.summary().is_empty(),
+            _ => false,
+        }
     }
 
     /// Tokens of the prompt that the model has read.
@@ -75,6 +125,11 @@ impl Assistant {
         self.fault
     }
 
+    /// The state to which an error page leads that is put away.
+    pub const fn back(&self) -> State {
+        self.back
+    }
+
     /// The sentence of the error page.
     pub fn sentence(&self) -> &str {
         &self.sentence
@@ -82,7 +137,7 @@ impl Assistant {
 
     /// What the sensors said last.
     pub const fn readings(&self) -> Readings {
-        self.readings
+        self.dashboard.readings
     }
 
     /// Changes whenever a page that was shown before is out of date as a whole, and not only longer: a
