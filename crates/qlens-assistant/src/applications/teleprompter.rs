@@ -107,10 +107,8 @@ impl Teleprompter {
             return false;
         };
         self.read += length;
-        match self.next_word() {
-            Some(at) => self.reader.show(at),
-            None => false,
-        }
+        let at = self.next_word().unwrap_or(self.script.len());
+        self.reader.show(at)
     }
 
     /// The text; empty if there is none.
@@ -357,6 +355,24 @@ mod tests {
             assert!(prompter.turn(true));
             prompter.open("another");
             assert_eq!(prompter.reader.page(), 1);
+        }
+    }
+
+    #[test]
+    fn the_end_of_the_text_is_shown_however_it_was_reached() {
+        for script in [ENGLISH, CHINESE] {
+            let mut prompter = prompting(script);
+            let pages = prompter.reader.pages().count();
+            let (before, page) = (prompter.reader.pages(), pages - 2);
+            let (start, whole) = (before.start(page), before.slice(script, page).len());
+            for _ in 0..page {
+                assert!(prompter.turn(true));
+            }
+            assert_eq!(Some(prompter.read()), start);
+            // The last two pages in one breath.
+            let text = &script[prompter.read()..];
+            assert!(whole < text.len() && prompter.hear(text));
+            assert_eq!(prompter.reader.page() + 1, pages);
         }
     }
 

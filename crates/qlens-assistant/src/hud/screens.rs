@@ -209,8 +209,12 @@ where
         (u64::from(footer.lost), "lost"),
     ] {
         if count > 0 {
-            let comma = if left.is_empty() { "" } else { ", " };
-            let _ = write!(left, "{comma}{count} {word}");
+            let apart = match left.chars().next_back() {
+                None => "",
+                Some('…') => " ",
+                Some(_) => ", ",
+            };
+            let _ = write!(left, "{apart}{count} {word}");
         }
     }
     canvas.line(area, &left, Align::Left, DIM)?;
