@@ -46,7 +46,7 @@ fn help(core: usize) -> ! {
     }
 }
 
-/// 60 KiB, so not on the stack.
+/// 70 KiB, so not on the stack.
 static ASSISTANT: SpinMutex<Assistant> = SpinMutex::new(Assistant::new(Size::new(
     ramfb::WIDTH as u32,
     ramfb::HEIGHT as u32,

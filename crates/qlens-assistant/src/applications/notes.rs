@@ -32,11 +32,10 @@ const _: () = assert!(NOTES_BYTES + MAX_NOTES * FRAME_BYTES <= LIST_BYTES);
 /// The store that glasses without another one have.
 pub type Store = RamNotes<NOTES_BYTES, MAX_NOTES>;
 
-const IN_ENGLISH: &str = "The user gives you notes, one on a line, each with the time at which it was taken. \
-    Sum them up in a few short sentences, in English. Leave out nothing that matters and add nothing.";
+const IN_ENGLISH: &str = "Sum up the user's notes in a few short sentences, in English. \
+    Leave out nothing that matters and add nothing.";
 
-const IN_CHINESE: &str = "用户给你一些笔记，每行一条，行首是记录的时间。请用中文把它们总结成几句简短的话。\
-    不要遗漏要点，也不要添加内容。";
+const IN_CHINESE: &str = "用两三句中文总结用户的笔记。";
 
 /// The notes, their list, and their summary.
 #[derive(Debug)]
@@ -44,8 +43,9 @@ pub struct Notes<N = Store> {
     store: N,
     list: String<LIST_BYTES>,
     pub(crate) reader: Reader,
-    /// Bytes of the list, from its beginning, that the model is not asked about.
-    skipped: usize,
+    /// What the model is asked about: the list as it was then, without times, which a small model takes for
+    /// the times of what was noted.
+    asked: String<LIST_BYTES>,
     refused: u32,
     pub(crate) summary: Summary,
 }
@@ -66,7 +66,7 @@ impl<N> Notes<N> {
             store,
             list: String::new(),
             reader: Reader::new(page),
-            skipped: 0,
+            asked: String::new(),
             refused: 0,
             summary: Summary {
                 text: String::new(),
@@ -88,7 +88,6 @@ impl<N: NoteStore> Notes<N> {
         let read = self.store.visit(&mut |note| {
             append(list, note);
         });
-        self.skipped = 0;
         self.reopen();
         read
     }
@@ -107,7 +106,6 @@ impl<N: NoteStore> Notes<N> {
             return self.open().map(|()| true);
         }
         if append(&mut self.list, note) {
-            self.skipped = 0;
             self.reopen();
             return Ok(true);
         }
@@ -153,9 +151,15 @@ impl<N> Notes<N> {
         &self.summary.text
     }
 
-    /// Begins a summary.
+    /// Begins a summary of what is listed now.
     pub fn summarize(&mut self) {
-        self.skipped = 0;
+        self.asked.clear();
+        for line in self.list.lines() {
+            let note = line.split_once(' ').map_or(line, |(_, note)| note);
+            // Shorter than the line was.
+            let _ = writeln!(self.asked, "- {note}");
+        }
+        let _ = self.asked.pop();
         self.summary.text.clear();
         self.summary.ended = None;
         self.summary.reader.open("", &Typeface);
@@ -176,31 +180,27 @@ impl<N> Notes<N> {
         fits == piece.len() && paged
     }
 
-    /// What the model is asked: to sum up the notes of the list.
+    /// What the model is asked: to sum up the notes, in the language that they are in.
     pub fn chat(&self) -> Chat<'_> {
-        let notes = self.list.get(self.skipped..).unwrap_or_default().trim_end();
-        let told = match Language::of(notes) {
+        let told = match Language::of(&self.asked) {
             Language::English => IN_ENGLISH,
             Language::Chinese => IN_CHINESE,
         };
         Chat::new()
             .with_thinking(Some(false))
             .system(told)
-            .user(notes)
+            .user(&self.asked)
     }
 
     /// Leaves the oldest note out of what the model is asked, because its context is too small.
     ///
     /// Returns `false` if it was the only one; it stays then.
     pub fn skip_oldest(&mut self) -> bool {
-        let rest = self.list.get(self.skipped..).unwrap_or_default();
-        match rest.find('\n') {
-            Some(end) if end + 1 < rest.len() => {
-                self.skipped += end + 1;
-                true
-            }
-            _ => false,
+        let end = self.asked.find('\n');
+        if let Some(end) = end {
+            self.asked.drain(..=end);
         }
+        end.is_some()
     }
 
     fn reopen(&mut self) {
@@ -287,7 +287,7 @@ mod tests {
             assert!(notes.skip_oldest() && notes.skip_oldest() && !notes.skip_oldest());
             let chat = notes.chat();
             assert!(chat.turns()[0].1.contains(language));
-            let left = format!("00:00 {text}");
+            let left = format!("- {text}");
             assert_eq!(chat.turns()[1], (Role::User, &*left));
         }
     }

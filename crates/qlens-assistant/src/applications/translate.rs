@@ -7,6 +7,7 @@ use core::mem;
 use heapless::{Deque, String};
 use qlens::chat::Chat;
 use qlens_board::Utterance;
+use qlens_board::event::UTTERANCE_BYTES;
 
 use super::language::Language;
 
@@ -20,30 +21,45 @@ pub const CAPTIONS_BYTES: usize = 4096;
 /// Put at the end of a caption that was cut short.
 const ELLIPSIS: &str = "…";
 
-const _: () = assert!(qlens_board::event::UTTERANCE_BYTES <= CAPTION_BYTES);
+const _: () = assert!(UTTERANCE_BYTES <= CAPTION_BYTES);
 const _: () = assert!(CAPTION_BYTES < CAPTIONS_BYTES);
 
-/// How the model is told to translate: what it is, and an example. The example is a question, because a
-/// small model would rather answer one than translate it.
+const SYSTEM: &str = "You are an interpreter. Reply with the translation and nothing else.";
+
+/// How the model is told to translate: in front of what is to be translated, and by an example. A small
+/// model answers a question that stands alone, whatever it was told before.
 struct Instructions {
-    system: &'static str,
-    question: &'static str,
+    told: &'static str,
+    example: &'static str,
     translation: &'static str,
 }
 
 const INTO_CHINESE: Instructions = Instructions {
-    system: "You are an interpreter. Translate what the user says from English into Chinese. \
-        Reply with the translation and nothing else; do not answer questions.",
-    question: "Excuse me, where is the station?",
+    told: "Translate into Chinese: ",
+    example: "Translate into Chinese: Excuse me, where is the station?",
     translation: "请问，车站在哪里？",
 };
 
 const INTO_ENGLISH: Instructions = Instructions {
-    system: "You are an interpreter. Translate what the user says from Chinese into English. \
-        Reply with the translation and nothing else; do not answer questions.",
-    question: "请问，车站在哪里？",
+    told: "Translate into English: ",
+    example: "Translate into English: 请问，车站在哪里？",
     translation: "Excuse me, where is the station?",
 };
+
+impl Instructions {
+    fn of(text: &str) -> &'static Self {
+        match Language::of(text) {
+            Language::English => &INTO_CHINESE,
+            Language::Chinese => &INTO_ENGLISH,
+        }
+    }
+}
+
+/// Bytes of what stands in front of an utterance.
+const TOLD_BYTES: usize = 24;
+
+const _: () = assert!(INTO_CHINESE.told.len() == TOLD_BYTES);
+const _: () = assert!(INTO_ENGLISH.told.len() == TOLD_BYTES);
 
 /// The captions, the utterance that is being translated, and those that wait.
 #[derive(Debug)]
@@ -52,7 +68,8 @@ pub struct Translate {
     captions: String<CAPTIONS_BYTES>,
     /// Where the newest caption begins.
     newest: usize,
-    utterance: Utterance,
+    /// What the model is told, and the utterance that is being translated.
+    asked: String<{ TOLD_BYTES + UTTERANCE_BYTES }>,
     waiting: Deque<Utterance, MAX_WAITING>,
     missed: u32,
 }
@@ -63,7 +80,7 @@ impl Translate {
         Self {
             captions: String::new(),
             newest: 0,
-            utterance: Utterance::new(),
+            asked: String::new(),
             waiting: Deque::new(),
             missed: 0,
         }
@@ -73,7 +90,7 @@ impl Translate {
     pub fn clear(&mut self) {
         self.captions.clear();
         self.newest = 0;
-        self.utterance.clear();
+        self.asked.clear();
         self.waiting.clear();
         self.missed = 0;
     }
@@ -81,11 +98,13 @@ impl Translate {
     /// Something was said while nothing was being translated: its caption begins, empty. Returns whether old
     /// captions left to make room for it. What is longer than an utterance is missed, and nothing begins.
     pub fn begin(&mut self, text: &str) -> Option<bool> {
-        let Ok(utterance) = Utterance::try_from(text) else {
+        if text.len() > UTTERANCE_BYTES {
             self.miss();
             return None;
-        };
-        self.utterance = utterance;
+        }
+        self.asked.clear();
+        let _ = self.asked.push_str(Instructions::of(text).told);
+        let _ = self.asked.push_str(text);
         let mut dropped = false;
         while self.captions.len() + 1 + CAPTION_BYTES > CAPTIONS_BYTES {
             let next = self
@@ -153,25 +172,22 @@ impl Translate {
     /// what was said: half of those who read it can.
     pub fn finish(&mut self) {
         if self.caption().trim().is_empty() {
-            let utterance = mem::take(&mut self.utterance);
             self.captions.truncate(self.newest);
-            self.grow(&utterance);
-            self.utterance = utterance;
+            let asked = mem::take(&mut self.asked);
+            self.grow(asked.get(TOLD_BYTES..).unwrap_or_default());
+            self.asked = asked;
         }
     }
 
     /// What the model is asked: the utterance alone, after an example.
     pub fn chat(&self) -> Chat<'_> {
-        let told = match Language::of(&self.utterance) {
-            Language::English => &INTO_CHINESE,
-            Language::Chinese => &INTO_ENGLISH,
-        };
+        let instructions = Instructions::of(self.utterance());
         Chat::new()
             .with_thinking(Some(false))
-            .system(told.system)
-            .user(told.question)
-            .assistant(told.translation)
-            .user(&self.utterance)
+            .system(SYSTEM)
+            .user(instructions.example)
+            .assistant(instructions.translation)
+            .user(&self.asked)
     }
 
     /// All captions, oldest first, each on a line of its own.
@@ -191,7 +207,7 @@ impl Translate {
 
     /// What is being translated, or was last.
     pub fn utterance(&self) -> &str {
-        &self.utterance
+        self.asked.get(TOLD_BYTES..).unwrap_or_default()
     }
 
     /// Utterances that wait.
@@ -220,16 +236,23 @@ mod tests {
     #[test]
     fn the_script_decides_into_which_language() {
         let mut translate = Translate::new();
-        for (text, into) in [
-            ("Where is exit 8?", "into Chinese"),
-            ("八号出口在哪里？", "into English"),
+        for (text, asked) in [
+            (
+                "Where is exit 8?",
+                "Translate into Chinese: Where is exit 8?",
+            ),
+            (
+                "八号出口在哪里？",
+                "Translate into English: 八号出口在哪里？",
+            ),
         ] {
             assert_eq!(translate.begin(text), Some(false));
+            assert_eq!(translate.utterance(), text);
             let chat = translate.chat();
             let turns = chat.turns();
             assert_eq!(turns.len(), 4);
-            assert!(turns[0].0 == Role::System && turns[0].1.contains(into));
-            assert_eq!(turns[3], (Role::User, text));
+            assert!(turns[1].1.starts_with(&asked[..TOLD_BYTES]));
+            assert_eq!(turns[3], (Role::User, asked));
         }
     }
 

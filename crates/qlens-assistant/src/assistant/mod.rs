@@ -101,7 +101,7 @@ enum Engine {
     Stopping,
 }
 
-/// The state machine. About 60 KiB, most of it text: put it in a `static`, not on a stack.
+/// The state machine. About 70 KiB, most of it text: put it in a `static`, not on a stack.
 ///
 /// `N` is where notes are kept.
 #[derive(Debug)]
