@@ -48,8 +48,8 @@ error-speech      | -         | -       | -        | error D    | -            |
 /// The same for the other applications.
 const APPLICATIONS: &str = "
                  | menu        | captions       | translating  | translating-later | notes-new   | notes          | summarizing  | summarizing-on | summary     | forgetting  | teleprompter | error-notes |
-tap              | captions D  | -              | -            | -                 | -           | summarizing PD | -            | = D            | = D         | notes D     | = D          | notes D     |
-double-tap       | idle D      | idle D         | idle CD      | idle D            | idle D      | idle D         | notes CD     | notes CD       | notes D     | notes D     | idle D       | notes D     |
+tap              | captions D  | -              | -            | -                 | -           | summarizing PD | -            | = D            | = D         | -           | -            | notes D     |
+double-tap       | idle D      | idle D         | idle CD      | idle D            | idle D      | idle D         | idle CD      | idle CD        | notes D     | notes D     | idle D       | notes D     |
 long-press       | listening D | listening D    | listening CD | listening D       | listening D | listening D    | listening CD | listening CD   | listening D | listening D | listening D  | listening D |
 swipe-forward    | = D         | -              | -            | -                 | -           | forgetting D   | -            | = D            | = D         | -           | = D          | -           |
 swipe-down       | = D         | -              | -            | -                 | -           | forgetting D   | -            | = D            | = D         | -           | = D          | -           |
@@ -385,6 +385,28 @@ fn the_dashboard_takes_the_first_touch() {
         assert!(!assistant.dashboard());
         let listens = assistant.state() == State::Listening;
         assert_eq!(listens, name != "error-load");
+    }
+}
+
+/// A touchpad that tells of the tap before the double-tap that it begins.
+#[test]
+fn a_double_tap_leaves_whether_a_tap_was_told_before_it_or_not() {
+    let (situations, _) = headers();
+    for name in situations {
+        let left = ["alone", "after a tap"].map(|how| {
+            let mut assistant = situation(name);
+            let notes = assistant.notes().count();
+            if how == "after a tap" {
+                let _ = happen("tap", &mut assistant);
+            }
+            let _ = happen("double-tap", &mut assistant);
+            assert_eq!(assistant.notes().count(), notes, "{name}, {how}");
+            assistant.state()
+        });
+        // A tap puts the error page away, or tries again.
+        if !name.starts_with("error") {
+            assert_eq!(left[0], left[1], "{name}");
+        }
     }
 }
 

@@ -30,6 +30,11 @@ impl<N> Assistant<N> {
         self.now_us
     }
 
+    /// What [`set_wall_origin`](Self::set_wall_origin) was told.
+    pub const fn wall_origin(&self) -> Option<u64> {
+        self.dashboard.wall_origin
+    }
+
     /// The time of day then, if it is known.
     pub fn time_of_day(&self) -> Option<TimeOfDay> {
         self.dashboard.unix_s(self.now_us).map(TimeOfDay::at)

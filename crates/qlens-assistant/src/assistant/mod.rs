@@ -22,10 +22,10 @@
 //!
 //! | event          | menu         | captions     | translating | notes        | summarizing      | summary     | forgetting      | teleprompter |
 //! |----------------|--------------|--------------|-------------|--------------|------------------|-------------|-----------------|--------------|
-//! | Tap            | opens it     | –            | –           | summarizing¹ | next page        | next page   | forgets, notes  | next page    |
-//! | `DoubleTap`    | idle         | idle         | cancel, idle | idle        | cancel, notes    | notes       | notes           | idle         |
+//! | Tap            | opens it     | –            | –           | summarizing¹ | next page        | next page   | –               | –            |
+//! | `DoubleTap`    | idle         | idle         | cancel, idle | idle        | cancel, idle     | notes       | notes           | idle         |
 //! | `LongPress`    | listening    | listening    | cancel, listening | listening | cancel, listening | listening | listening       | listening    |
-//! | Swipe          | moves        | –            | –           | page⁷        | page             | page        | back: notes     | page         |
+//! | Swipe          | moves        | –            | –           | page⁷        | page             | page        | back: notes, up: forgets, notes | page |
 //! | Speech         | –            | translating  | waits⁸      | noted        | noted            | noted       | noted           | follows⁹     |
 //! | `HeadUp`       | dashboard    | –            | –           | dashboard    | –                | dashboard   | dashboard       | –            |
 //! | Removed        | idle, sleep  | idle, sleep  | cancel, idle, sleep | idle, sleep | cancel, idle, sleep | idle, sleep | idle, sleep | sleep        |
@@ -48,6 +48,10 @@
 //! ⁸ What waits goes next; of too many the oldest is dropped and counted. A caption without a translation,
 //! because the model failed or said nothing, is what was said: there is no error page over captions.
 //! ⁹ When the words heard are those ahead; to another page, if they end one.
+//!
+//! A touchpad may tell of a tap before it tells that it was the first half of a double-tap. So a tap does
+//! nothing that a double-tap after it does not take back: it turns a page, opens what the double-tap leaves
+//! again, or asks for a summary that the double-tap cancels; it never forgets notes.
 //!
 //! Whatever the state: `HeadDown` closes the dashboard, and so does a touch, which then does nothing else
 //! unless it is a long press; Battery, Temperature and Ambient are noted, and redraw an open dashboard;

@@ -13,11 +13,9 @@ impl<N: NoteStore> Assistant<N> {
                 self.ask.reader.show_first();
                 self.go(State::Paging)
             }
-            State::Answering
-            | State::Paging
-            | State::Summarizing
-            | State::Summary
-            | State::Teleprompter => self.turn_page(true),
+            State::Answering | State::Paging | State::Summarizing | State::Summary => {
+                self.turn_page(true)
+            }
             State::Error if self.fault == Fault::Load => {
                 self.loading = Progress::default();
                 self.go(State::Loading).with(Action::Load)
@@ -29,15 +27,6 @@ impl<N: NoteStore> Assistant<N> {
                 self.outdate();
                 self.go(State::Summarizing).union(self.prompt())
             }
-            State::Forgetting => {
-                let cleared = self.notes.clear();
-                self.outdate();
-                let actions = self.go(State::Notes);
-                match cleared {
-                    Ok(()) => actions,
-                    Err(error) => self.show_error(Fault::Speech, &error),
-                }
-            }
             _ => Actions::NONE,
         }
     }
@@ -47,10 +36,9 @@ impl<N: NoteStore> Assistant<N> {
             State::Loading | State::Idle => Actions::NONE,
             State::Error if self.fault == Fault::Load => Actions::NONE,
             State::Error => self.put_error_away(),
-            State::Summarizing | State::Summary | State::Forgetting => {
-                let cancel = self.cancel();
+            State::Summary | State::Forgetting => {
                 self.outdate();
-                self.go(State::Notes).union(cancel)
+                self.go(State::Notes)
             }
             _ => {
                 let cancel = self.cancel();
@@ -93,7 +81,11 @@ impl<N: NoteStore> Assistant<N> {
                 }
                 turned
             }
-            State::Forgetting if !forward => self.go(State::Notes),
+            State::Forgetting => match direction {
+                Direction::Up => self.forget(),
+                Direction::Back => self.go(State::Notes),
+                _ => Actions::NONE,
+            },
             _ => Actions::NONE,
         }
     }
@@ -106,6 +98,16 @@ impl<N: NoteStore> Assistant<N> {
             _ => self.ask.reader.turn(forward),
         };
         self.redraw_if(turned)
+    }
+
+    fn forget(&mut self) -> Actions {
+        let cleared = self.notes.clear();
+        self.outdate();
+        let actions = self.go(State::Notes);
+        match cleared {
+            Ok(()) => actions,
+            Err(error) => self.show_error(Fault::Speech, &error),
+        }
     }
 
     /// Opens what was chosen.

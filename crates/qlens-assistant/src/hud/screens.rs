@@ -269,7 +269,7 @@ where
     };
     let area = middle(geometry.answer(), 1);
     canvas.line(area, &question, Align::Center, BRIGHT)?;
-    let hint = "Tap to forget, swipe back to keep";
+    let hint = "Swipe up to forget, back to keep";
     canvas.line(geometry.footer(), hint, Align::Center, DIM)
 }
 
