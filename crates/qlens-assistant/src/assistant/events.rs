@@ -84,8 +84,8 @@ impl<N: NoteStore> Assistant<N> {
                 self.redraw_if(true)
             }
             State::Teleprompter => {
-                let turned = self.teleprompter.hear(text);
-                self.redraw_if(turned)
+                let heard = self.teleprompter.hear(text);
+                self.redraw_if(heard)
             }
             state if state.is_of_notes() => self.note(text),
             _ => Actions::NONE,

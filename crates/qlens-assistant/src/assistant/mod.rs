@@ -47,7 +47,7 @@
 //! over the list, and counted elsewhere. ⁷ A swipe beyond the last page asks whether to forget all notes.
 //! ⁸ What waits goes next; of too many the oldest is dropped and counted. A caption without a translation,
 //! because the model failed or said nothing, is what was said: there is no error page over captions.
-//! ⁹ When the words heard are those ahead; to another page, if they end one.
+//! ⁹ If it is what comes next in the text: that is dim then, and the page turns at its end.
 //!
 //! A touchpad may tell of a tap before it tells that it was the first half of a double-tap. So a tap does
 //! nothing that a double-tap after it does not take back: it turns a page, opens what the double-tap leaves

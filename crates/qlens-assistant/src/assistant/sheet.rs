@@ -19,6 +19,8 @@ pub struct Sheet<'a> {
     pub text: &'a str,
     /// Whether there is none, and it only says so.
     pub is_empty: bool,
+    /// The byte of the text before which it is done with, and dim.
+    pub read: usize,
     /// Its pages.
     pub pages: &'a Pages,
     /// The page that is looked at, from 0.
@@ -48,6 +50,7 @@ impl<N: NoteStore> Assistant<N> {
             heading: "",
             text: "",
             is_empty: false,
+            read: 0,
             pages: reader.pages(),
             page: reader.page(),
             hint: "",
@@ -78,6 +81,7 @@ impl<N: NoteStore> Assistant<N> {
                     heading: "Teleprompter",
                     text: if none { NO_SCRIPT } else { script },
                     is_empty: none,
+                    read: self.teleprompter.read(),
                     ..sheet
                 }
             }

@@ -10,6 +10,8 @@ mod captions;
 mod geometry;
 mod screens;
 
+use core::ops::Range;
+
 use embedded_graphics::draw_target::DrawTarget;
 use embedded_graphics::geometry::Size;
 use embedded_graphics::pixelcolor::Gray8;
@@ -57,6 +59,8 @@ enum Body {
     Text {
         page: usize,
         breaker: Breaker,
+        /// The byte of the text before which it is dim.
+        read: usize,
         /// Whether the page is full: what comes after stands on the next one.
         full: bool,
         footer: Footer,
@@ -283,35 +287,39 @@ impl Hud {
         D: DrawTarget<Color = Gray8>,
     {
         let area = self.geometry.answer();
-        let level = if sheet.is_empty { DIM } else { BRIGHT };
-        let (mut breaker, mut full, old_footer) = match known {
+        let read = if sheet.is_empty {
+            usize::MAX
+        } else {
+            sheet.read
+        };
+        let start = sheet.pages.start(sheet.page).unwrap_or_default();
+        let known = match known {
             Some(Body::Text {
                 page,
                 breaker,
+                read: old,
                 full,
                 footer,
-            }) if page == sheet.page => (breaker, full, Some(footer)),
-            _ => {
+            }) if page == sheet.page && old <= read => Some((breaker, old, full, footer)),
+            _ => None,
+        };
+        let old_footer = known.as_ref().map(|&(.., footer)| footer);
+        let (mut breaker, old_read, mut full) = match known {
+            Some((breaker, old, full, _)) => (breaker, old, full),
+            None => {
                 canvas.fill(area, BLACK)?;
-                let start = sheet.pages.start(sheet.page).unwrap_or_default();
-                (Breaker::new(self.geometry.page(), start), false, None)
+                (Breaker::new(self.geometry.page(), start), read, false)
             }
         };
-        let mut result = Ok(());
-        if !full {
-            breaker.feed(sheet.text, &Typeface, &mut |step| {
-                result = match step {
-                    Step::Glyph { ch, line, x, .. } => canvas.character(area, ch, line, x, level),
-                    Step::Carry { line, x } => canvas.blank_from(area, line, x),
-                    Step::Page { .. } => {
-                        full = true;
-                        return false;
-                    }
-                };
-                result.is_ok()
-            });
+        if old_read < read {
+            // Laid out as it was, so that every character is where it was.
+            let whole = sheet.text.get(..breaker.consumed()).unwrap_or_default();
+            let mut again = Breaker::new(self.geometry.page(), start);
+            self.lay_out(&mut again, whole, old_read..read, read, canvas)?;
         }
-        result?;
+        if !full {
+            full = self.lay_out(&mut breaker, sheet.text, 0..usize::MAX, read, canvas)?;
+        }
         let footer = Footer::of(sheet);
         if old_footer != Some(footer) {
             screens::footer(self.geometry, footer, canvas)?;
@@ -319,8 +327,39 @@ impl Hud {
         Ok(Body::Text {
             page: sheet.page,
             breaker,
+            read,
             full,
             footer,
         })
+    }
+
+    /// Lays out what `text` has grown by, and draws what of that is in `part`, dim if it is before byte `read`.
+    /// Returns whether the page is full.
+    fn lay_out<D>(
+        &self,
+        breaker: &mut Breaker,
+        text: &str,
+        part: Range<usize>,
+        read: usize,
+        canvas: &mut Canvas<'_, D>,
+    ) -> Result<bool, D::Error>
+    where
+        D: DrawTarget<Color = Gray8>,
+    {
+        let area = self.geometry.answer();
+        let (mut result, mut full) = (Ok(()), false);
+        breaker.feed(text, &Typeface, &mut |step| {
+            match step {
+                Step::Glyph { at, ch, line, x } if part.contains(&at) => {
+                    let level = if at < read { DIM } else { BRIGHT };
+                    result = canvas.character(area, ch, line, x, level);
+                }
+                Step::Glyph { .. } => {}
+                Step::Carry { line, x } => result = canvas.blank_from(area, line, x),
+                Step::Page { .. } => full = true,
+            }
+            result.is_ok() && !full
+        });
+        result.map(|()| full)
     }
 }

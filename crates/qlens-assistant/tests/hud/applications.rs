@@ -102,10 +102,42 @@ fn a_teleprompter() {
         let mut assistant = ready(REFERENCE);
         assistant.set_script(text).expect("fits");
         open(&mut assistant, 3);
+        // Two sentences are read, and dim.
+        for sentence in text.split_inclusive(['.', '。']).take(2) {
+            say(&mut assistant, sentence);
+        }
         assert_kept(
             &format!("teleprompter-{name}"),
             &picture(&assistant, REFERENCE),
         );
+    }
+}
+
+#[test]
+fn what_was_read_is_dim_and_stands_where_it_stood() {
+    for width in (200..480).step_by(19) {
+        let size = Size::new(width, 200);
+        let mut assistant = ready(size);
+        let (mut hud, mut frame) = (Hud::new(size), Frame::new(size));
+        let text = format!("{ENGLISH_ANSWER} {CHINESE_ANSWER}");
+        assistant.set_script(&text).expect("fits");
+        open(&mut assistant, 3);
+        let mut drawn = 0;
+        for word in text.split_inclusive([' ', '，', '。']) {
+            let before = assistant.teleprompter().read();
+            let page = assistant.page();
+            say(&mut assistant, word);
+            if assistant.teleprompter().read() == before {
+                continue;
+            }
+            frame.written = 0;
+            draw_and_compare(&mut hud, &assistant, &mut frame, word);
+            if assistant.page() == page && before > 0 {
+                assert!(frame.written < 12_000, "{word}: {} pixels", frame.written);
+                drawn += 1;
+            }
+        }
+        assert!(drawn > 40, "{drawn} words of a {width} pixels wide text");
     }
 }
 
