@@ -12,7 +12,7 @@ use crate::board;
 
 /// What the device tree tells.
 #[derive(Debug, Clone)]
-pub struct Machine {
+pub struct Tree {
     /// Bytes of RAM from its start on.
     pub ram_bytes: u64,
     /// Affinity of each core, as PSCI wants it, the boot core first; as many as there are stacks.
@@ -59,7 +59,7 @@ fn tree_span() -> Span {
 ///
 /// # Errors
 /// Which part of it is missing.
-pub fn read() -> Result<Machine, TreeError> {
+pub fn read() -> Result<Tree, TreeError> {
     let span = tree_span();
     // SAFETY: QEMU filled this reserved part of RAM before the firmware started, it is mapped, and
     // nothing ever writes to it.
@@ -72,7 +72,7 @@ pub fn read() -> Result<Machine, TreeError> {
         .map_or(0, u32::from_be_bytes) as usize;
     let tree = bytes.get(..length).ok_or(TreeError::NotATree)?;
     let tree = Fdt::new(tree).map_err(|_| TreeError::NotATree)?;
-    Ok(Machine {
+    Ok(Tree {
         ram_bytes: ram_bytes(tree).ok_or(TreeError::NoMemory)?,
         cores: cores(tree).ok_or(TreeError::NoCores)?,
         gic_v3: gic_v3(tree),

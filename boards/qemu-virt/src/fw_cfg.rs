@@ -12,13 +12,9 @@ use core::fmt;
 use core::str::FromStr;
 use core::sync::atomic::{Ordering, fence};
 
+use qlens_firmware::wishes::{VALUE_BYTES, Value, Wishes};
+
 use crate::board::device;
-
-/// Longest value taken, in bytes: a system prompt is the longest.
-pub const VALUE_BYTES: usize = 4096;
-
-/// A value as text.
-pub type Value = heapless::String<VALUE_BYTES>;
 
 /// Why a setting cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -210,6 +206,31 @@ impl Settings {
     /// Somebody gave `opt/qlens/<name>`, whatever is in it.
     pub fn is_given(&mut self, name: &'static str) -> bool {
         !matches!(self.text(name), Ok(None))
+    }
+
+    /// What is wanted of the firmware. A setting that makes no sense is told and left out.
+    pub fn wishes(&mut self) -> Wishes {
+        let mut number = |name| match self.number(name) {
+            Ok(Some(0)) => {
+                log::warn!("opt/qlens/{name} is 0 and makes no sense");
+                None
+            }
+            Ok(number) => number,
+            Err(error) => {
+                log::warn!("{error}");
+                None
+            }
+        };
+        Wishes {
+            context: number("ctx"),
+            max_tokens: number("max_tokens"),
+            system: self.text("system").unwrap_or_else(|error| {
+                log::warn!("{error}; the model's own system prompt applies");
+                None
+            }),
+            replay: self.is_given("replay"),
+            selftest: self.is_given("selftest"),
+        }
     }
 
     /// Writes a file of the machine itself, such as `etc/ramfb`. Returns whether it is there and

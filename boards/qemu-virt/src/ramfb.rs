@@ -12,14 +12,15 @@ use embedded_graphics::geometry::{OriginDimensions, Size};
 use embedded_graphics::pixelcolor::{Gray8, GrayColor};
 use embedded_graphics::primitives::Rectangle;
 use qlens_board::{Display, Usage};
+use qlens_firmware::glasses::PICTURE;
 
 use crate::board;
 use crate::fw_cfg::Settings;
 
 /// Columns.
-pub const WIDTH: usize = 480;
+const WIDTH: usize = PICTURE.width as usize;
 /// Rows.
-pub const HEIGHT: usize = 640;
+const HEIGHT: usize = PICTURE.height as usize;
 
 const PIXELS: usize = WIDTH * HEIGHT;
 
@@ -101,7 +102,7 @@ impl Ramfb {
 
 impl OriginDimensions for Ramfb {
     fn size(&self) -> Size {
-        Size::new(WIDTH as u32, HEIGHT as u32)
+        PICTURE
     }
 }
 

@@ -5,14 +5,15 @@ use embedded_io::ErrorKind;
 use qlens_board::sha256;
 use qlens_board::store::Flow;
 use qlens_board::{Clock, ModelInfo, ModelStore, StoreError, Usage};
+use qlens_firmware::clock::{self, CounterClock};
+use qlens_firmware::gic;
 use virtio_drivers::device::blk::{BlkReq, BlkResp, RespStatus, SECTOR_SIZE, VirtIOBlk};
 use virtio_drivers::transport::DeviceType;
 
-use crate::clock::CounterClock;
+use crate::board;
 use crate::dma::BoardHal;
 use crate::fw_cfg::Settings;
 use crate::virtio::{self, Doorbell, Slot};
-use crate::{board, clock, gic};
 
 /// The queue of a block device.
 const QUEUE: u16 = 0;
@@ -25,7 +26,7 @@ struct Disk {
 
 impl Disk {
     fn open() -> Result<Self, StoreError> {
-        let (slot, doorbell) = virtio::find(DeviceType::Block).ok_or(StoreError::NoModel)?;
+        let (slot, doorbell) = virtio::find(DeviceType::Block, 0).ok_or(StoreError::NoModel)?;
         match VirtIOBlk::new(slot) {
             Ok(driver) => Ok(Self { driver, doorbell }),
             Err(_) => Err(read_failed(0, ErrorKind::NotConnected)),

@@ -40,7 +40,7 @@ pub struct Keyboard {
 impl Keyboard {
     /// The machine's keyboard; `None` if it has none or it does not work.
     pub fn find() -> Option<Self> {
-        let (transport, _) = virtio::find(DeviceType::Input)?;
+        let (transport, _) = virtio::find(DeviceType::Input, 0)?;
         Self::new(transport)
             .inspect_err(|error| log::error!("touchpad: {error}"))
             .ok()

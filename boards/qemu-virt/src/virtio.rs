@@ -2,11 +2,11 @@
 
 use core::ptr::NonNull;
 
+use qlens_firmware::gic;
 use virtio_drivers::transport::DeviceType;
 use virtio_drivers::transport::mmio::{MmioTransport, VirtIOHeader};
 
 use crate::board::device;
-use crate::gic;
 
 /// Bytes of a slot.
 const SLOT_BYTES: usize = 0x200;
@@ -21,30 +21,31 @@ const QUEUE_NOTIFY: usize = 0x50;
 /// A device that was found.
 pub type Slot = MmioTransport<'static>;
 
-/// The first device of this type, its interrupt enabled; `None` if the machine has none.
+/// The `nth` device of this type, from 0 in the order of QEMU's command line, its interrupt enabled; `None` if the
+/// machine has not as many.
 ///
-/// Asking for the same type again gives the same device, to be driven afresh from its reset on; the
+/// Asking for the same again gives the same device, to be driven afresh from its reset on; the
 /// driver that had it before must be gone.
-pub fn find(wanted: DeviceType) -> Option<(Slot, Doorbell)> {
+pub fn find(wanted: DeviceType, nth: usize) -> Option<(Slot, Doorbell)> {
     let slots = device::VIRTIO.registers.size as usize / SLOT_BYTES;
-    (0..slots).find_map(|slot| {
+    // QEMU fills the slots from the last one down.
+    let mut found = (0..slots).rev().filter_map(|slot| {
         let address = device::VIRTIO.registers.start as usize + slot * SLOT_BYTES;
         // A transport that is made only to ask for the type would reset the device when it is
         // dropped, under the hands of the driver that it may have already.
         // SAFETY: board.toml says that virtio slots are here, they are mapped as device memory;
         // reading the identification has no effect.
         let device_id = unsafe { ((address + DEVICE_ID) as *const u32).read_volatile() };
-        if device_id != wanted as u32 {
-            return None;
-        }
-        let header = NonNull::new(address as *mut VirtIOHeader)?;
-        // SAFETY: As above; each device type has one driver at a time, on the boot core.
-        let transport = unsafe { MmioTransport::new(header, SLOT_BYTES) }.ok()?;
-        if let Some(first) = device::VIRTIO.interrupt {
-            gic::enable_shared(first + slot as u32);
-        }
-        Some((transport, Doorbell { address }))
-    })
+        (device_id == wanted as u32).then_some((slot, address))
+    });
+    let (slot, address) = found.nth(nth)?;
+    let header = NonNull::new(address as *mut VirtIOHeader)?;
+    // SAFETY: As above; each device has one driver at a time, on the boot core.
+    let transport = unsafe { MmioTransport::new(header, SLOT_BYTES) }.ok()?;
+    if let Some(first) = device::VIRTIO.interrupt {
+        gic::enable_shared(first + slot as u32);
+    }
+    Some((transport, Doorbell { address }))
 }
 
 /// Tells a device that there is something in a queue, once more.

@@ -9,6 +9,8 @@
 //! While the model works, between any two of its layers, [`App`] still polls the sensors, so that a
 //! double-tap ends an answer and a swipe turns a page at any moment.
 
+mod answer;
+mod events;
 mod ports;
 mod report;
 pub mod selftest;
@@ -16,19 +18,16 @@ pub mod selftest;
 use core::fmt;
 
 use embedded_io::Write;
-use qlens::chat::{Event, Parser};
 use qlens::model::Model;
 use qlens::pack;
 use qlens::plan::Plan;
-use qlens::sampler::Sampler;
-use qlens::session::{self, Interrupt, Phase, Session, Stop, Watch};
+use qlens::session::Session;
 use qlens::workers::Workers;
 use qlens_board::memory::{MemoryMap, PAGE};
 use qlens_board::sha256::Sha256;
 use qlens_board::store::Flow;
 use qlens_board::{
-    Clock, Display, EventQueue, LoadError, ModelStore, Power, SensorEvent, SensorKind,
-    SensorSource, load_model,
+    Clock, Display, EventQueue, LoadError, ModelStore, Power, SensorSource, load_model,
 };
 
 use crate::assistant::Progress;
@@ -36,22 +35,13 @@ use crate::hud::Hud;
 use crate::{Action, Actions, Assistant, Fault, State};
 use ports::Refusal;
 pub use ports::{Context, Memory, Ports, Settings};
-use report::{Done, Report};
+use report::Report;
 
 /// Events that may wait while the model is between two layers.
 const EVENTS: usize = 16;
 
 /// Time between two reports of loading, in microseconds: a few a second.
 const LOADING_REPORT_US: u64 = 250_000;
-
-/// Time between two looks at battery and thermometer, in microseconds.
-const POWER_US: u64 = 10_000_000;
-
-/// The part of the context that is kept free for an answer as long as there are old turns to drop.
-const ANSWER_SHARE: usize = 8;
-
-/// Bytes kept of a tool call, which is left out of what is shown.
-const CALL_BYTES: usize = 64;
 
 /// How a conversation with one session ended.
 enum End {
@@ -72,6 +62,13 @@ pub struct App<'a, D, S, C, P, R, W> {
     /// The state that was reported last.
     reported: Option<State>,
     power_at_us: u64,
+    /// Application time is the events' own.
+    replay: bool,
+    /// The latest time of an event.
+    event_us: u64,
+    /// Lost events that were reported, and when the next report may follow.
+    dropped: u32,
+    dropped_at_us: u64,
     /// Says when to stop; a board never does.
     running: &'a mut dyn FnMut() -> bool,
 }
@@ -108,6 +105,10 @@ where
             wanted: Actions::NONE,
             reported: None,
             power_at_us: 0,
+            replay: false,
+            event_us: 0,
+            dropped: 0,
+            dropped_at_us: 0,
             running,
         }
     }
@@ -142,6 +143,8 @@ where
         workers: &dyn Workers,
         hasher: fn() -> Sha256,
     ) {
+        self.replay = settings.replay;
+        self.set_wall_origin();
         loop {
             self.note_state();
             self.carry_out(Action::Draw.into());
@@ -292,7 +295,7 @@ where
             if !(self.running)() {
                 return End::Stop;
             }
-            self.poll();
+            self.poll_at_rest();
             self.rest();
         }
         End::Reload
@@ -306,104 +309,20 @@ where
         max_tokens: usize,
     ) -> End {
         loop {
-            self.poll();
+            self.poll_at_rest();
             if self.take(Action::Load) {
                 return End::Reload;
             }
             if self.take(Action::Prompt) {
                 self.answer(session, context, max_tokens);
+                // It is over, however it ended.
+                self.take(Action::Cancel);
                 self.ready();
             } else if (self.running)() {
                 self.rest();
             } else {
                 return End::Stop;
             }
-        }
-    }
-
-    /// One question, from the prompt to the end of the answer.
-    fn answer(&mut self, session: &mut Session<'_, '_, '_>, context: usize, max_tokens: usize) {
-        let asked_at = self.ports.clock.now_us();
-        // Whatever was to be cancelled before this question is over.
-        self.take(Action::Cancel);
-        if let Err(error) = self.feed(session, context, max_tokens) {
-            self.fail(Fault::Generation, &error);
-            return;
-        }
-        log::info!("question: {}", self.assistant.question());
-        self.ports.report.prompt(session.tokens());
-        let mut first_at = None;
-        // What the model thinks is not for the lens.
-        let mut parser = Parser::<CALL_BYTES>::new(session.prompt_is_thinking());
-        let stop = loop {
-            let piece = match session.next(&mut Sampler::greedy(), &mut Watching(self)) {
-                Ok(Some(piece)) => piece,
-                Ok(None) => break session.stop_reason().unwrap_or(Stop::EndOfTurn),
-                Err(error) => {
-                    self.fail(Fault::Generation, &error);
-                    return;
-                }
-            };
-            first_at.get_or_insert_with(|| self.ports.clock.now_us());
-            if let Some(token) = piece.token {
-                self.ports.report.token(token);
-            }
-            parser.push(piece.text, &mut |event| self.show(event));
-        };
-        parser.finish(&mut |event| self.show(event));
-        let ended_at = self.ports.clock.now_us();
-        let first_at = first_at.unwrap_or(ended_at);
-        let stats = session.stats();
-        let _ = self.ports.console.write_all(b"\n");
-        let done = Done {
-            stop,
-            prompt_us: first_at - asked_at,
-            decode_us: ended_at - first_at,
-            prompt_tokens: stats.prompt_tokens,
-            tokens: stats.generated_tokens,
-        };
-        log::info!("{done}");
-        self.ports.report.done(&done);
-        let actions = self.assistant.on_stop(stop);
-        if self.assistant.state() == State::Error {
-            self.tell_error();
-        }
-        self.carry_out(actions);
-    }
-
-    /// Shows what is for the person of an answer. Nobody here can be called.
-    fn show(&mut self, event: Event<'_>) {
-        let Event::Answer(text) = event else {
-            return;
-        };
-        self.ports.report.text(text);
-        let _ = self.ports.console.write_all(text.as_bytes());
-        let actions = self.assistant.on_token(text);
-        self.carry_out(actions);
-    }
-
-    /// Makes the session's context the conversation; old turns leave as long as that takes.
-    fn feed(
-        &mut self,
-        session: &mut Session<'_, '_, '_>,
-        context: usize,
-        max_tokens: usize,
-    ) -> Result<(), session::Error> {
-        use session::Error::{PromptTooLong, TooManyTurns};
-        let wanted = (context / ANSWER_SHARE).min(max_tokens);
-        loop {
-            let fed = session.feed(&self.assistant.chat());
-            let refused = match fed {
-                Ok(()) if session.tokens().len() + wanted <= context => return Ok(()),
-                Ok(()) => None,
-                Err(error) => Some(error),
-            };
-            let too_much = matches!(refused, None | Some(PromptTooLong { .. } | TooManyTurns));
-            if !too_much || !self.assistant.drop_oldest_turn() {
-                // A question that fits is asked, however little room it leaves.
-                return refused.map_or(Ok(()), Err);
-            }
-            log::info!("the conversation is too long: its oldest turn was dropped");
         }
     }
 
@@ -428,67 +347,6 @@ where
         self.ports.report.ready();
     }
 
-    /// Lets the assistant know what happened since the last call, and does what it wants done at once.
-    fn poll(&mut self) {
-        let now = self.ports.clock.now_us();
-        self.ports.sensors.poll(now, &mut self.events);
-        if now >= self.power_at_us {
-            self.power_at_us = now + POWER_US;
-            self.poll_power(now);
-        }
-        while let Some(event) = self.events.pop() {
-            log::debug!("{:?}", event.kind);
-            let actions = self.assistant.on_event(&event);
-            let spoken = matches!(event.kind, SensorKind::Speech(_)) && !actions.is_empty();
-            self.carry_out(actions);
-            if spoken && self.assistant.state() == State::Error {
-                self.tell_error();
-                self.ready();
-            }
-        }
-    }
-
-    fn poll_power(&mut self, now: u64) {
-        let power = &mut self.ports.power;
-        let battery = power
-            .battery()
-            .map(|(percent, charging)| SensorKind::Battery { percent, charging });
-        let temperature = power
-            .temperature()
-            .map(|milli_celsius| SensorKind::Temperature { milli_celsius });
-        for kind in [battery, temperature].into_iter().flatten() {
-            let actions = self.assistant.on_event(&SensorEvent::new(now, kind));
-            self.carry_out(actions);
-        }
-    }
-
-    /// Does at once what can be, and keeps the rest for whoever waits for it.
-    fn carry_out(&mut self, actions: Actions) {
-        self.note_state();
-        for action in actions {
-            let outcome = match action {
-                Action::Cancel | Action::Load | Action::Prompt => {
-                    self.wanted = self.wanted.with(action);
-                    Ok(())
-                }
-                Action::Wake => {
-                    self.hud.invalidate();
-                    self.ports.display.set_on(true)
-                }
-                Action::Draw => self.draw(),
-                Action::Sleep => self.ports.display.set_on(false),
-            };
-            if outcome.is_err() {
-                log::error!("the display does not take what is drawn");
-            }
-        }
-    }
-
-    fn draw(&mut self) -> Result<(), D::Error> {
-        self.hud.draw(self.assistant, &mut self.ports.display)?;
-        self.ports.display.flush()
-    }
-
     /// Reports the state if it changed.
     fn note_state(&mut self) {
         let state = self.assistant.state();
@@ -506,34 +364,8 @@ where
 
     /// Sleeps until something happens, if nothing is to be done.
     fn rest(&mut self) {
-        if self.wanted.is_empty() {
+        if self.wanted.is_empty() && self.events.is_empty() {
             self.ports.power.idle(self.ports.sensors.due_us());
         }
-    }
-}
-
-/// The application, watching over its session.
-struct Watching<'w, 'a, D, S, C, P, R, W>(&'w mut App<'a, D, S, C, P, R, W>);
-
-impl<D, S, C, P, R, W> Watch for Watching<'_, '_, D, S, C, P, R, W>
-where
-    D: Display,
-    S: SensorSource,
-    C: Clock,
-    P: Power,
-    R: Write,
-    W: Write,
-{
-    fn check(&mut self, at: session::Progress) -> Option<Interrupt> {
-        let app = &mut *self.0;
-        app.poll();
-        if at.phase == Phase::Prefill {
-            let actions = app.assistant.on_progress(Progress {
-                done: at.done as u64,
-                total: at.total as u64,
-            });
-            app.carry_out(actions);
-        }
-        app.take(Action::Cancel).then_some(Interrupt::Cancelled)
     }
 }

@@ -35,6 +35,7 @@ const SETTINGS: Settings = Settings {
     max_tokens: 12,
     draft: 3,
     kv: KvType::F16,
+    replay: false,
 };
 
 fn fixture() -> Vec<u8> {

@@ -23,6 +23,10 @@
 //! start = 0x4000_0000
 //! size = 0x4000_0000
 //!
+//! [flash]                  # if the firmware runs from flash; RAM then holds its data and its one stack
+//! start = 0x0
+//! size = 0x1_8000
+//!
 //! [[reserved]]             # any number
 //! about = "device tree"
 //! start = 0x4000_0000
@@ -47,6 +51,7 @@
 //! budget = 0x6000_0000     # bytes for the model and the arena of the session
 //! ```
 
+mod build;
 mod emit;
 mod error;
 
@@ -58,6 +63,7 @@ use std::vec::Vec;
 
 use serde::Deserialize;
 
+pub use build::build_firmware;
 pub use error::DescriptionError;
 
 use crate::memory::{Device, MemoryMap, Region, Span, Usage};
@@ -79,6 +85,7 @@ pub struct Board {
     /// What an operating system leaves to qlens; `None` on a board without one.
     pub userspace: Option<Userspace>,
     ram: Option<SpanEntry>,
+    flash: Option<SpanEntry>,
     #[serde(default)]
     reserved: Vec<ReservedEntry>,
     #[serde(default)]
@@ -258,6 +265,7 @@ impl Board {
             return Ok(());
         };
         for (what, is_there) in [
+            ("[flash]", self.flash.is_some()),
             ("[[reserved]]", !self.reserved.is_empty()),
             ("[region]", !self.region.is_empty()),
             ("[device]", !self.device.is_empty()),
@@ -281,12 +289,14 @@ impl Board {
             stack,
             exception_stack,
         } = self.cores;
-        let stacks = match self.userspace {
-            None => &[
+        // A microcontroller's one stack is what its data leave of the RAM.
+        let stacks = if self.userspace.is_some() || self.flash.is_some() {
+            &[][..]
+        } else {
+            &[
                 ("cores.stack", stack, true),
                 ("cores.exception_stack", exception_stack, true),
-            ][..],
-            Some(_) => &[],
+            ]
         };
         for &(what, value, whole_pages) in
             [("cores.count", count as u64, false)].iter().chain(stacks)

@@ -73,6 +73,8 @@ pub enum SensorKind {
         /// Thousandths of a degree Celsius.
         milli_celsius: i32,
     },
+    /// The sensors fell silent: what the wearer does is not known until one of them says something again.
+    Lost,
     /// A mark in a recording that is being replayed: whoever waits for everything before it to be done
     /// wants to be told.
     Mark {

@@ -18,36 +18,56 @@ use crate::traits::{Clock, CoreError, Display, Power, SecondaryCores, SensorSour
 
 /// A clock that a test moves.
 #[derive(Debug, Default)]
-pub struct FakeClock(Cell<u64>);
+pub struct FakeClock {
+    now_us: Cell<u64>,
+    unix_s: Cell<Option<u64>>,
+}
 
 impl FakeClock {
     /// A clock that stands at this time (microseconds).
     pub const fn at(now_us: u64) -> Self {
-        Self(Cell::new(now_us))
+        Self {
+            now_us: Cell::new(now_us),
+            unix_s: Cell::new(None),
+        }
     }
 
-    /// Lets time pass (microseconds).
+    /// Lets time pass (microseconds). The time of day stands still.
     pub fn advance(&self, by_us: u64) {
-        self.0.set(self.0.get().saturating_add(by_us));
+        self.now_us.set(self.now_us.get().saturating_add(by_us));
+    }
+
+    /// Sets the time of day, in seconds since 1970-01-01.
+    pub fn set_unix_s(&self, seconds: Option<u64>) {
+        self.unix_s.set(seconds);
     }
 }
 
 impl Clock for FakeClock {
     fn now_us(&self) -> u64 {
-        self.0.get()
+        self.now_us.get()
+    }
+
+    fn unix_s(&self) -> Option<u64> {
+        self.unix_s.get()
     }
 }
 
-/// A recorded trace, played as its times come.
+/// A recorded trace, played as its times come and as there is room for it.
 #[derive(Debug)]
 pub struct FakeSensors<'a> {
     trace: &'a [SensorEvent],
+    /// Between [`SensorSource::sleep`] and [`SensorSource::wake`].
+    pub asleep: bool,
 }
 
 impl<'a> FakeSensors<'a> {
     /// Plays `trace`, which is in order of time.
     pub const fn new(trace: &'a [SensorEvent]) -> Self {
-        Self { trace }
+        Self {
+            trace,
+            asleep: false,
+        }
     }
 
     /// Events that have not been played yet.
@@ -60,6 +80,7 @@ impl SensorSource for FakeSensors<'_> {
     fn poll(&mut self, now_us: u64, events: &mut dyn EventSink) {
         while let Some((first, rest)) = self.trace.split_first()
             && first.at_us <= now_us
+            && !events.is_full()
         {
             events.push(first.clone());
             self.trace = rest;
@@ -68,6 +89,14 @@ impl SensorSource for FakeSensors<'_> {
 
     fn due_us(&self) -> Option<u64> {
         self.trace.first().map(|event| event.at_us)
+    }
+
+    fn sleep(&mut self, _now_us: u64) {
+        self.asleep = true;
+    }
+
+    fn wake(&mut self, _now_us: u64) {
+        self.asleep = false;
     }
 }
 
@@ -189,6 +218,8 @@ pub struct FakeDisplay<const N: usize> {
     pub pixels: [u8; N],
     /// Switched on.
     pub on: bool,
+    /// How bright 255 is.
+    pub brightness: u8,
     /// How often it was shown.
     pub flushes: usize,
     width: u32,
@@ -200,6 +231,7 @@ impl<const N: usize> FakeDisplay<N> {
         Self {
             pixels: [0; N],
             on: true,
+            brightness: 255,
             flushes: 0,
             width,
         }
@@ -249,6 +281,11 @@ impl<const N: usize> Display for FakeDisplay<N> {
         self.on = on;
         Ok(())
     }
+
+    fn set_brightness(&mut self, level: u8) -> Result<(), Self::Error> {
+        self.brightness = level;
+        Ok(())
+    }
 }
 
 /// A battery, a thermometer and a sleep that moves a clock.
@@ -262,6 +299,10 @@ pub struct FakePower<'c> {
     pub throttle: Throttle,
     /// How often the board idled.
     pub idles: usize,
+    /// The time that [`Power::idle`] was given last.
+    pub until_us: Option<u64>,
+    /// Longest sleep: a trace may have something for the time in between.
+    pub longest_us: u64,
     clock: &'c FakeClock,
 }
 
@@ -273,6 +314,8 @@ impl<'c> FakePower<'c> {
             temperature: Some(30_000),
             throttle: Throttle::None,
             idles: 0,
+            until_us: None,
+            longest_us: 1000,
             clock,
         }
     }
@@ -293,10 +336,11 @@ impl Power for FakePower<'_> {
 
     fn idle(&mut self, until_us: Option<u64>) {
         self.idles += 1;
+        self.until_us = until_us;
         let now = self.clock.now_us();
-        let until = until_us.unwrap_or(now + 1000).max(now + 1);
-        // Never a long sleep: a trace may have something for the time in between.
-        self.clock.advance((until - now).min(1000));
+        let rest = until_us.map_or(self.longest_us, |until| until.saturating_sub(now));
+        // A sleep that ends at once takes time, too.
+        self.clock.advance(rest.clamp(1, self.longest_us));
     }
 }
 

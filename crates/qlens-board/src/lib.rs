@@ -41,4 +41,6 @@ pub use memory::{Layout, MemoryMap, Span, Usage};
 pub use notes::{Note, NoteError, NoteStore, RamNotes};
 pub use queue::EventQueue;
 pub use store::{ModelInfo, ModelStore, StoreError};
-pub use traits::{Clock, CoreError, Display, Power, SecondaryCores, SensorSource, Throttle};
+pub use traits::{
+    Clock, CoreError, Display, Power, SecondaryCores, SensorSource, Throttle, dimmed,
+};

@@ -1,10 +1,13 @@
 //! The queue that sensor events wait in while the model is busy. Bounded, because a sensor may
-//! babble; it drops the oldest, because what the wearer did last is what counts; and it counts what
-//! it dropped, because a silent loss is a bug report nobody can explain.
+//! babble; it drops the oldest, because what the wearer did last is what counts, but a reading that the
+//! next one replaces before anything that somebody did; and it counts what it dropped, because a silent
+//! loss is a bug report nobody can explain.
+
+use core::mem::discriminant;
 
 use heapless::Deque;
 
-use crate::event::SensorEvent;
+use crate::event::{SensorEvent, SensorKind};
 
 /// Up to `N` events, oldest first.
 #[derive(Debug, Default)]
@@ -25,17 +28,17 @@ impl<const N: usize> EventQueue<N> {
 
 /// Where a sensor source puts what it noticed, whatever the queue's size.
 pub trait EventSink {
-    /// Appends an event; a full queue loses its oldest for it, and counts the loss.
+    /// Appends an event; a full queue loses another for it, and counts the loss.
     fn push(&mut self, event: SensorEvent);
 
-    /// Whether the next event would cost the oldest. A source that can keep its events asks first.
+    /// Whether the next event would cost another. A source that can keep its events asks first.
     fn is_full(&self) -> bool;
 }
 
 impl<const N: usize> EventSink for EventQueue<N> {
     fn push(&mut self, event: SensorEvent) {
         if self.events.is_full() {
-            self.events.pop_front();
+            self.make_room(&event.kind);
             self.dropped = self.dropped.saturating_add(1);
         }
         // There is a place now; a queue of no places does not compile.
@@ -48,6 +51,21 @@ impl<const N: usize> EventSink for EventQueue<N> {
 }
 
 impl<const N: usize> EventQueue<N> {
+    /// Drops the oldest reading of the newcomer's kind, or else of any, or else the oldest event.
+    fn make_room(&mut self, newcomer: &SensorKind) {
+        let first = |is: &dyn Fn(&SensorKind) -> bool| {
+            let mut kinds = self.events.iter().map(|event| &event.kind);
+            kinds.position(|kind| is_reading(kind) && is(kind))
+        };
+        let same = |kind: &SensorKind| discriminant(kind) == discriminant(newcomer);
+        let replaced = first(&same).or_else(|| first(&|_| true)).unwrap_or(0);
+        // Mostly it is among the oldest: those move, and not the many behind it.
+        for place in (1..=replaced).rev() {
+            self.events.swap(place, place - 1);
+        }
+        self.events.pop_front();
+    }
+
     /// Takes the oldest event.
     pub fn pop(&mut self) -> Option<SensorEvent> {
         self.events.pop_front()
@@ -77,6 +95,14 @@ impl<const N: usize> EventQueue<N> {
     pub fn dropped(&self) -> u32 {
         self.dropped
     }
+}
+
+/// Says how something is, so that the next one of its kind takes its place.
+fn is_reading(kind: &SensorKind) -> bool {
+    matches!(
+        kind,
+        SensorKind::Ambient { .. } | SensorKind::Battery { .. } | SensorKind::Temperature { .. }
+    )
 }
 
 #[cfg(test)]
@@ -113,5 +139,35 @@ mod tests {
         }
         assert_eq!(queue.dropped(), 9_996);
         assert!(queue.iter().map(|event| event.at_us).eq(9_996..10_000));
+    }
+
+    #[test]
+    fn a_flood_of_readings_costs_readings_alone() {
+        let mut queue = EventQueue::<4>::new();
+        let battery = SensorKind::Battery {
+            percent: 50,
+            charging: false,
+        };
+        queue.push(tap(0));
+        queue.push(SensorEvent::new(1, battery));
+        for at in 2..10_000 {
+            queue.push(SensorEvent::new(at, SensorKind::Ambient { lux: 1 }));
+        }
+        assert!(
+            queue
+                .iter()
+                .map(|event| event.at_us)
+                .eq([0, 1, 9_998, 9_999])
+        );
+        // What somebody does costs the oldest of them.
+        queue.push(tap(10_000));
+        queue.push(tap(10_001));
+        assert_eq!(queue.dropped(), 9_998);
+        assert!(
+            queue
+                .iter()
+                .map(|event| event.at_us)
+                .eq([0, 9_999, 10_000, 10_001])
+        );
     }
 }

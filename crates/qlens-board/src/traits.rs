@@ -51,6 +51,54 @@ pub trait SensorSource {
     fn wake(&mut self, _now_us: u64) {}
 }
 
+/// A source that the machine may lack.
+impl<S: SensorSource> SensorSource for Option<S> {
+    fn poll(&mut self, now_us: u64, events: &mut dyn EventSink) {
+        if let Some(source) = self {
+            source.poll(now_us, events);
+        }
+    }
+
+    fn due_us(&self) -> Option<u64> {
+        self.as_ref().and_then(S::due_us)
+    }
+
+    fn sleep(&mut self, now_us: u64) {
+        if let Some(source) = self {
+            source.sleep(now_us);
+        }
+    }
+
+    fn wake(&mut self, now_us: u64) {
+        if let Some(source) = self {
+            source.wake(now_us);
+        }
+    }
+}
+
+/// Two sources as one.
+impl<A: SensorSource, B: SensorSource> SensorSource for (A, B) {
+    fn poll(&mut self, now_us: u64, events: &mut dyn EventSink) {
+        self.0.poll(now_us, events);
+        self.1.poll(now_us, events);
+    }
+
+    fn due_us(&self) -> Option<u64> {
+        let dues = [self.0.due_us(), self.1.due_us()];
+        dues.into_iter().flatten().min()
+    }
+
+    fn sleep(&mut self, now_us: u64) {
+        self.0.sleep(now_us);
+        self.1.sleep(now_us);
+    }
+
+    fn wake(&mut self, now_us: u64) {
+        self.0.wake(now_us);
+        self.1.wake(now_us);
+    }
+}
+
 /// A display of one green. Intensity 0 is black, which on these displays is transparent and costs
 /// no power; 255 is the brightest green.
 pub trait Display: DrawTarget<Color = Gray8> {
@@ -74,6 +122,12 @@ pub trait Display: DrawTarget<Color = Gray8> {
     fn set_brightness(&mut self, _level: u8) -> Result<(), Self::Error> {
         Ok(())
     }
+}
+
+/// A level of a pixel on a display of this brightness, for displays that have no light of their own to dim. Rounded to
+/// the nearest, so that every board shows the same.
+pub const fn dimmed(level: u8, brightness: u8) -> u8 {
+    ((level as u16 * brightness as u16 + 127) / 255) as u8
 }
 
 /// How much the board wants to be spared.

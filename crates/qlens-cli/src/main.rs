@@ -26,6 +26,7 @@ mod plan;
 mod progress;
 mod pull;
 mod quantize;
+mod replay;
 mod runtime;
 mod sampling;
 mod tokenize;
@@ -63,6 +64,7 @@ enum Verb {
     Bench(bench::BenchArgs),
     Perplexity(perplexity::PerplexityArgs),
     Embed(embed::EmbedArgs),
+    Replay(replay::ReplayArgs),
     Convert(convert::ConvertArgs),
     Quantize(quantize::QuantizeArgs),
     Pack(pack::PackArgs),
@@ -86,6 +88,7 @@ fn main() -> ExitCode {
         Verb::Bench(args) => bench::run(&args),
         Verb::Perplexity(args) => perplexity::run(&args),
         Verb::Embed(args) => embed::run(&args),
+        Verb::Replay(args) => replay::run(&args),
         Verb::Convert(args) => convert::run(&args),
         Verb::Quantize(args) => quantize::run(&args),
         Verb::Pack(args) => pack::run(&args),

@@ -196,6 +196,11 @@ impl<S: Side, const TX: usize, const RX: usize, const STREAM: usize> Endpoint<S,
         sent
     }
 
+    /// Whether [`Endpoint::send`] would take any message now, however long: for a sender that can wait.
+    pub fn takes_any(&self) -> bool {
+        self.core.outbox.takes_any()
+    }
+
     /// Messages that were sent and are not acknowledged yet.
     pub fn unacknowledged(&self) -> usize {
         self.core.outbox.messages()

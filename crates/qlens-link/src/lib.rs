@@ -3,7 +3,8 @@
 //! lost once and in order, and what may be lost with a count of what was.
 //!
 //! An [`Endpoint`] is one end without the link: bytes and the time go in, bytes come out, and nothing in it
-//! waits, allocates or panics. A [`Driver`] puts it on a UART or a socket of [`embedded_io`].
+//! waits, allocates or panics. A [`Driver`] puts it on a UART or a socket of [`embedded_io`], and a [`HubSource`] is the
+//! hub as the application takes it.
 //!
 //! ```
 //! use qlens_board::{SensorEvent, SensorKind};
@@ -127,6 +128,7 @@ mod inbox;
 mod message;
 mod outbox;
 mod side;
+mod source;
 mod stream;
 
 pub use counters::{Count, Counters};
@@ -139,6 +141,7 @@ pub use message::{
 };
 pub use outbox::SendError;
 pub use side::{Hub, Processor, Side};
+pub use source::HubSource;
 
 #[cfg(target_pointer_width = "32")]
 const _: () = {

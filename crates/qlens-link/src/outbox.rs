@@ -70,6 +70,11 @@ impl<const N: usize> Outbox<N> {
         self.fragments.is_empty()
     }
 
+    /// Whether the longest message has room.
+    pub fn takes_any(&self) -> bool {
+        N - self.fragments.len() >= MESSAGE_BYTES / EVENT_PAYLOAD
+    }
+
     /// Messages that are not acknowledged.
     pub fn messages(&self) -> usize {
         self.fragments.iter().filter(|it| it.last).count()

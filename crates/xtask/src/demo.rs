@@ -1,17 +1,24 @@
-//! `cargo xtask demo`: from nothing to an answer on the display of emulated glasses, with a picture of each
-//! step. It succeeds only if an answer came.
+//! `cargo xtask demo`: from nothing to a pair of glasses that is worn, asked, read and taken off, both chips in QEMU, with
+//! a picture of each step. It succeeds only if an answer came and the big chip's cores sleep in the end.
 
-use std::io::Write as _;
-use std::path::Path;
+use std::thread::sleep;
+use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, ensure};
 
-use crate::ask::{self, Moment};
-use crate::emulator::{Console, Drive, Emulator, Machine};
+use crate::emulate;
+use crate::emulator::{Console, Drive, Machine, Report};
+use crate::glasses::{self, Glasses, Pace, Recording};
 use crate::setup::{self, Need};
-use crate::{boards, emulate, image, model, workspace};
+use crate::{boards, image, interrupt, model, workspace};
 
-const QUESTION: &str = "What is a mutex? Answer in two sentences.";
+/// What is lived.
+const SCENE: &str = "demo";
+/// Longest answer, in tokens: two pages.
+pub const MAX_TOKENS: u32 = 160;
+/// For so long the cores are looked at when nobody wears the glasses, and may take this much time of this machine.
+const REST: Duration = Duration::from_secs(3);
+const REST_MOST: Duration = Duration::from_millis(60);
 
 pub fn run() -> Result<()> {
     let board = boards::find(boards::DEFAULT)?;
@@ -21,61 +28,61 @@ pub fn run() -> Result<()> {
     ])?;
     let model = model::default()?;
     let image = image::firmware(&board)?;
+    let hub = glasses::hub_image()?;
+    let recording = Recording::of_repository(SCENE)?;
     let pictures = workspace::output_folder("demo")?;
 
     let machine = Machine {
-        max_tokens: Some(96),
+        max_tokens: Some(MAX_TOKENS),
+        hub: true,
+        replay: Some(recording.start_unix_s()),
         ..Machine::of(&board, &image.path, Drive::File(&model))
     };
-    eprintln!("booting {} with {}", board.name, model.name);
-    let mut emulator = Emulator::start(&machine, Console::kept())?;
-    emulate::boot(&mut emulator)?;
-    save(&mut emulator, &pictures, "idle")?;
-
-    println!("> {QUESTION}");
-    let mut pieces = 0;
-    let mut failed: Option<anyhow::Error> = None;
-    let answer = ask::ask(&mut emulator, QUESTION, &mut |emulator, moment| {
-        let name = match moment {
-            Moment::Listening => "listening",
-            Moment::Thinking => "thinking",
-            Moment::Text(text) => {
-                print!("{text}");
-                let _ = std::io::stdout().flush();
-                pieces += 1;
-                if pieces != 12 {
-                    return;
-                }
-                "answering"
-            }
-        };
-        failed = failed
-            .take()
-            .or_else(|| save(emulator, &pictures, name).err());
-    })?;
-    println!("\n");
-    if let Some(fault) = failed {
-        return Err(fault);
-    }
-    if answer.text.trim().is_empty() {
-        bail!("no answer came{}", emulator.console().last_lines());
-    }
-    save(&mut emulator, &pictures, "answer")?;
-    emulator.quit()?;
-    println!(
-        "{} tokens, {:.2} tokens/s decoding in emulation",
-        answer.tokens.len(),
-        answer.tokens_per_second
+    eprintln!(
+        "booting the sensor hub, and {} with {}",
+        board.name, model.name
     );
-    println!("pictures of the display: {}", pictures.display());
-    Ok(())
+    let console = Console::kept();
+    let mut glasses = Glasses::start(&machine, &hub, &console)?;
+    emulate::loading(&mut |progress| glasses.wait_until_ready(progress))?;
+
+    let mut answer = String::new();
+    let mut heard = |report: &Report| match report {
+        Report::Text(text) => {
+            emulate::print(text);
+            answer.push_str(text);
+        }
+        Report::Done(_) => println!("\n"),
+        _ => {}
+    };
+    let mut at_mark = |glasses: &mut Glasses, number: u32| {
+        let name = recording.name(number);
+        let picture = pictures.join(format!("{number}-{name}.png"));
+        glasses.processor.save_picture(&picture)?;
+        eprintln!("{name}: {}", picture.display());
+        Ok(())
+    };
+    glasses.play(&recording, Pace::AtOnce, &mut heard, &mut at_mark)?;
+    ensure!(
+        !answer.trim().is_empty(),
+        "no answer came{}",
+        console.last_lines()
+    );
+    let took = resting(&mut glasses)?;
+    ensure!(
+        took <= REST_MOST,
+        "nobody wears the glasses, and their cores took {took:?} of {REST:?}"
+    );
+    eprintln!("nobody wears them: the cores sleep ({took:?} of {REST:?})");
+    glasses.quit()
 }
 
-fn save(emulator: &mut Emulator, folder: &Path, name: &str) -> Result<()> {
-    if name != "answering" {
-        emulator.settled_pixels()?;
-    }
-    emulator
-        .save_picture(&folder.join(format!("{name}.png")))
-        .context("no picture of the display")
+/// Time that the big chip's cores take of this machine while they should sleep.
+pub fn resting(glasses: &mut Glasses) -> Result<Duration> {
+    // The chips part: the last word that one of them said may still be on its way.
+    sleep(Duration::from_secs(1));
+    interrupt::check()?;
+    let before = glasses.processor.core_time()?;
+    sleep(REST);
+    Ok(glasses.processor.core_time()? - before)
 }

@@ -126,7 +126,12 @@ fn answer(machine: &Machine<'_>, question: &str, picture: Option<&Path>, json: b
 }
 
 /// Waits for the prompt with the progress of loading on stderr.
-pub fn boot(emulator: &mut Emulator) -> Result<()> {
+fn boot(emulator: &mut Emulator) -> Result<()> {
+    loading(&mut |progress| ask::wait_until_ready(emulator, progress))
+}
+
+/// Shows the progress of a board that reads its model, while `wait` waits for it.
+pub fn loading(wait: &mut dyn FnMut(&mut dyn FnMut(u64, u64)) -> Result<()>) -> Result<()> {
     let terminal = std::io::stderr().is_terminal();
     let bar = if terminal {
         ProgressBar::no_length()
@@ -138,7 +143,7 @@ pub fn boot(emulator: &mut Emulator) -> Result<()> {
     {
         bar.set_style(style.progress_chars("=> "));
     }
-    let outcome = ask::wait_until_ready(emulator, &mut |done, total| {
+    let outcome = wait(&mut |done, total| {
         bar.set_length(total);
         bar.set_position(done);
     });
@@ -152,10 +157,15 @@ fn show(moment: Moment<'_>, json: bool) {
         if json {
             eprint!("{text}");
         } else {
-            print!("{text}");
-            let _ = std::io::stdout().flush();
+            print(text);
         }
     }
+}
+
+/// A piece of an answer, as it comes.
+pub fn print(text: &str) {
+    print!("{text}");
+    let _ = std::io::stdout().flush();
 }
 
 /// Runs until QEMU ends, its window is closed, or Ctrl-C.

@@ -7,6 +7,7 @@ mod boards;
 mod demo;
 mod emulate;
 mod emulator;
+mod glasses;
 mod image;
 mod interrupt;
 mod kernels;

@@ -4,8 +4,7 @@
 use std::fmt::Write as _;
 
 use anyhow::{Context as _, Result};
-use object::read::elf::ElfFile64;
-use object::{Endianness, Object as _, ObjectSection as _, SectionFlags, elf};
+use object::{File, Object as _, ObjectSection as _, SectionFlags, elf};
 
 /// One section that is part of the running image.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,10 +33,9 @@ impl Section {
     }
 }
 
-/// The sections of a 64-bit ELF file that are allocated, in address order.
+/// The sections of an ELF file that are allocated, in address order.
 pub fn of_elf(bytes: &[u8]) -> Result<Vec<Section>> {
-    let file =
-        ElfFile64::<Endianness>::parse(bytes).context("the image is not a 64-bit ELF file")?;
+    let file = File::parse(bytes).context("the image is not an ELF file")?;
     let mut sections = Vec::new();
     for section in file.sections() {
         let SectionFlags::Elf {

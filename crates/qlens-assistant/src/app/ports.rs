@@ -59,6 +59,10 @@ pub struct Settings {
     pub draft: usize,
     /// How keys and values of the context are stored.
     pub kv: KvType,
+    /// Application time is the time of the events instead of the board's: a recording is replayed, and is to
+    /// give the same display on every board, however fast. Battery and temperature then are the recording's,
+    /// too.
+    pub replay: bool,
 }
 
 impl Settings {

@@ -10,6 +10,8 @@
 //! | `text <JSON string>` | and this text of the answer is shown for it |
 //! | `done <stop> prompt_us=… decode_us=… prompt_tokens=… tokens=…` | the answer ended |
 //! | `error <sentence>` | something failed, and the board lives on |
+//! | `mark <number>` | all that a recording has before this mark is done, and shown |
+//! | `dropped <n>` | so many events were lost since the start, because more came than could wait |
 //!
 //! Nobody may be listening; the channel sees to it that nobody is waited for.
 
@@ -93,6 +95,16 @@ impl<R: Write> Report<R> {
     /// `done`.
     pub fn done(&mut self, done: &Done) {
         self.line(format_args!("done {done}"));
+    }
+
+    /// `mark`.
+    pub fn mark(&mut self, number: u32) {
+        self.line(format_args!("mark {number}"));
+    }
+
+    /// `dropped`.
+    pub fn dropped(&mut self, events: u32) {
+        self.line(format_args!("dropped {events}"));
     }
 
     /// A word, and values after it.
@@ -190,6 +202,8 @@ mod tests {
         assert_eq!(written(|r| r.state(State::Listening)), "state listening\n");
         assert_eq!(written(|r| r.prompt(&[1, 22, 333])), "prompt 1 22 333\n");
         assert_eq!(written(|r| r.token(7)), "token 7\n");
+        assert_eq!(written(|r| r.mark(u32::MAX)), "mark 4294967295\n");
+        assert_eq!(written(|r| r.dropped(8)), "dropped 8\n");
         let done = Done {
             stop: Stop::EndOfTurn,
             prompt_us: 1,

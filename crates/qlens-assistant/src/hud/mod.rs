@@ -304,12 +304,11 @@ impl Hud {
             _ => None,
         };
         let old_footer = known.as_ref().map(|&(.., footer)| footer);
-        let (mut breaker, old_read, mut full) = match known {
-            Some((breaker, old, full, _)) => (breaker, old, full),
-            None => {
-                canvas.fill(area, BLACK)?;
-                (Breaker::new(self.geometry.page(), start), read, false)
-            }
+        let (mut breaker, old_read, mut full) = if let Some((breaker, old, full, _)) = known {
+            (breaker, old, full)
+        } else {
+            canvas.fill(area, BLACK)?;
+            (Breaker::new(self.geometry.page(), start), read, false)
         };
         if old_read < read {
             // Laid out as it was, so that every character is where it was.

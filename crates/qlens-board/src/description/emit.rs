@@ -8,31 +8,34 @@ use super::{Board, constant_name};
 use crate::memory::{MemoryMap, Usage};
 
 impl Board {
-    /// Rust source of the board's constants: `NAME`, `MEMORY`, `CORES`, `STACK_BYTES`,
-    /// `EXCEPTION_STACK_BYTES`, `CONTEXT`, `BATCH`, `MAX_TOKENS`, `DRAFT`, `KV`, and one a device in a module
-    /// `device`.
+    /// Rust source of the board's constants: `NAME`, and one a device in a module `device`; where the firmware does
+    /// not run from flash also `MEMORY`, `CORES`, `STACK_BYTES`, `EXCEPTION_STACK_BYTES`, `CONTEXT`, `BATCH`,
+    /// `MAX_TOKENS`, `DRAFT`, `KV`, `DEVICES`.
     pub fn constants(&self) -> String {
         let mut source = String::from("// Made from board.toml by the build script.\n");
-        let MemoryMap { ram, regions } = self.memory();
         // Writing to a `String` does not fail.
-        let _ = self.write_constants(&mut source, ram.start, ram.size, regions);
+        let _ = self.write_constants(&mut source);
         source
     }
 
-    fn write_constants(
-        &self,
-        out: &mut String,
-        ram_start: u64,
-        ram_size: u64,
-        regions: &[crate::memory::Region],
-    ) -> core::fmt::Result {
+    fn write_constants(&self, out: &mut String) -> core::fmt::Result {
         writeln!(out, "/// The board's name.")?;
         writeln!(out, "pub const NAME: &str = {:?};", self.name)?;
+        // A microcontroller's linker script has all there is to know of its memory.
+        if self.flash.is_none() {
+            self.write_memory(out)?;
+        }
+        self.write_devices(out)
+    }
+
+    fn write_memory(&self, out: &mut String) -> core::fmt::Result {
+        let MemoryMap { ram, regions } = self.memory();
         writeln!(out, "/// The memory map, with the RAM of board.toml.")?;
         writeln!(
             out,
             "pub const MEMORY: qlens_board::MemoryMap<'static> = qlens_board::MemoryMap {{\n    \
-             ram: qlens_board::Span::new({ram_start:#x}, {ram_size:#x}),\n    regions: &["
+             ram: qlens_board::Span::new({:#x}, {:#x}),\n    regions: &[",
+            ram.start, ram.size
         )?;
         for region in regions {
             writeln!(
@@ -88,6 +91,17 @@ impl Board {
                 "/// Type of the KV cache.\npub const KV: &str = {kv:?};"
             )?;
         }
+        writeln!(
+            out,
+            "/// All devices.\npub const DEVICES: &[qlens_board::memory::Device] = &["
+        )?;
+        for name in self.device.keys() {
+            writeln!(out, "    device::{},", constant_name(name))?;
+        }
+        writeln!(out, "];")
+    }
+
+    fn write_devices(&self, out: &mut String) -> core::fmt::Result {
         writeln!(out, "/// Registers and interrupts.\npub mod device {{")?;
         for (name, entry) in &self.device {
             writeln!(
@@ -104,9 +118,17 @@ impl Board {
         writeln!(out, "}}")
     }
 
-    /// The `MEMORY` part of a linker script, with the firmware's region under the name `image`;
-    /// `None` on a board whose firmware has no region of its own.
+    /// The `MEMORY` part of a linker script: for firmware that runs from flash `FLASH` and `RAM`, as
+    /// cortex-m-rt wants them, else the firmware's region under the name `image`; `None` on a board whose
+    /// firmware has no region of its own.
     pub fn linker_memory(&self) -> Option<String> {
+        if let (Some(flash), Some(ram)) = (self.flash, self.ram) {
+            return Some(format!(
+                "/* Made from board.toml by the build script. */\nMEMORY\n{{\n    \
+                 FLASH : ORIGIN = {:#x}, LENGTH = {:#x}\n    RAM : ORIGIN = {:#x}, LENGTH = {:#x}\n}}\n",
+                flash.start, flash.size, ram.start, ram.size
+            ));
+        }
         let span = self.memory().span(Usage::Firmware)?;
         Some(format!(
             "/* Made from board.toml by the build script. */\nMEMORY\n{{\n    \

@@ -217,3 +217,34 @@ fn a_missing_file_is_named() {
     let error = Board::read(Path::new("/nonexistent/board.toml")).unwrap_err();
     assert!(error.to_string().starts_with("cannot be read"));
 }
+
+#[test]
+fn firmware_in_flash_has_one_stack_of_what_the_ram_leaves() {
+    let text = r#"
+        name = "hub"
+        about = "a microcontroller"
+        target = "thumbv8m.main-none-eabihf"
+        [cores]
+        count = 1
+        [flash]
+        start = 0x1000_0000
+        size = 0x1_8000
+        [ram]
+        start = 0x3800_0000
+        size = 0x1_0000
+        [device.link]
+        base = 0x5020_1000
+        size = 0x1000
+        interrupt = 34
+    "#;
+    let board = Board::parse(text).unwrap();
+    let script = board.linker_memory().unwrap();
+    assert!(script.contains("FLASH : ORIGIN = 0x10000000, LENGTH = 0x18000"));
+    assert!(script.contains("RAM : ORIGIN = 0x38000000, LENGTH = 0x10000"));
+    let program = text.replace(
+        "[ram]\n        start = 0x3800_0000\n        size = 0x1_0000",
+        "[userspace]\nram = 9\nbudget = 9",
+    );
+    let refused = Board::parse(&program).unwrap_err().to_string();
+    assert!(refused.contains("[flash]"), "{refused}");
+}

@@ -3,16 +3,14 @@
 //!
 //! The figures: `cargo test -p qlens-sense --test gestures -- --nocapture`.
 
-#[path = "../support/dice.rs"]
-mod dice;
-mod render;
 mod script;
 
 use std::collections::BTreeMap;
 
-use dice::Dice;
+use qlens_recording::Sample;
+use qlens_recording::dice::Dice;
+use qlens_recording::world::{TICK_US, World};
 use qlens_sense::{Event, EventKind, Recogniser};
-use render::World;
 use script::{SECOND, Script, Truth};
 
 const HOUR: u64 = 3_600 * SECOND;
@@ -29,25 +27,19 @@ struct Tally {
 }
 
 fn run(script: &Script, amplitude: f64, seed: u64) -> Vec<Event> {
-    let mut world = World::new(script, amplitude, seed);
+    let mut world = World::new(&script.life, amplitude, seed);
     let mut recogniser = Recogniser::new();
     let mut events = Vec::new();
-    for tick in 1..HOUR / 5_000 {
-        let now_us = tick * 5_000;
-        let sample = world.imu(now_us);
-        events.extend(recogniser.imu(world.stamp(now_us, 200.0), sample));
-        if tick % 2 == 0 {
-            let sample = world.touch(now_us);
-            events.extend(recogniser.touch(world.stamp(now_us, 500.0), sample));
-        }
-        if tick % 10 == 0 {
-            let sample = world.proximity(now_us);
-            events.extend(recogniser.proximity(world.stamp(now_us, 1_000.0), sample));
-        }
-        if tick % 20 == 0 {
-            let sample = world.light(now_us);
-            events.extend(recogniser.light(world.stamp(now_us, 1_000.0), sample));
-        }
+    for tick in 1..HOUR / TICK_US {
+        world.tick(tick, |at_us, sample| {
+            events.extend(match sample {
+                Sample::Imu(sample) => recogniser.imu(at_us, sample),
+                Sample::Touch(sample) => recogniser.touch(at_us, sample),
+                Sample::Proximity(counts) => recogniser.proximity(at_us, counts),
+                Sample::Light(word) => recogniser.light(at_us, word),
+                other => panic!("{other:?}"),
+            });
+        });
     }
     events
 }

@@ -1,9 +1,9 @@
 //! An hour of somebody's life with the glasses: what they do, and which events that has to give.
 
 use qlens_board::Direction;
+use qlens_recording::dice::Dice;
+use qlens_recording::world::{Finger, Turn};
 use qlens_sense::EventKind;
-
-use crate::dice::Dice;
 
 pub const SECOND: u64 = 1_000_000;
 
@@ -14,46 +14,20 @@ pub struct Truth {
     pub kind: EventKind,
 }
 
-/// A finger on the pad; positions in counts.
-pub struct Finger {
-    pub from_us: u64,
-    pub to_us: u64,
-    pub from: (f64, f64),
-    pub to: (f64, f64),
-    pub pressure: f64,
-}
-
-/// The head turns to a pitch, in degrees.
-pub struct Turn {
-    pub from_us: u64,
-    pub to_us: u64,
-    pub pitch: f64,
-}
-
-/// What happens, each list in the order of time.
+/// What happens, and which events that has to give.
 #[derive(Default)]
 pub struct Script {
     pub truths: Vec<Truth>,
-    pub fingers: Vec<Finger>,
-    pub turns: Vec<Turn>,
-    /// Since when the glasses are on or not.
-    pub worn: Vec<(u64, bool)>,
-    /// Since when it is so bright, in lux.
-    pub lux: Vec<(u64, f64)>,
-    /// Since when the wearer walks or not.
-    pub walks: Vec<(u64, bool)>,
-    /// Moments that change nothing: a shadow, a temple lifted off for a third of a second.
-    pub shadows: Vec<u64>,
-    pub lifts: Vec<u64>,
+    pub life: qlens_recording::world::Script,
 }
 
 impl Script {
     /// What is done in so much time.
     pub fn new(length_us: u64, dice: &mut Dice) -> Self {
         let mut script = Self::default();
-        script.worn.push((0, false));
-        script.lux.push((0, 200.0));
-        script.walks.push((0, false));
+        script.life.worn.push((0, false));
+        script.life.lux.push((0, 200.0));
+        script.life.walks.push((0, false));
         script.truth(0, SECOND, EventKind::Ambient { lux: 200 });
         script.truth(0, 3 * SECOND, EventKind::Removed);
         let mut now_us = 5 * SECOND;
@@ -89,17 +63,17 @@ impl Script {
             72..80 => self.look_elsewhere(now_us, dice),
             80..86 => self.brush(now_us, dice),
             86..91 => {
-                let walks = !self.walks.last().is_some_and(|walks| walks.1);
-                self.walks.push((now_us, walks));
+                let walks = !self.life.walks.last().is_some_and(|walks| walks.1);
+                self.life.walks.push((now_us, walks));
                 now_us
             }
             91..96 => self.go_into_other_light(now_us, dice),
             96 | 97 => {
-                self.shadows.push(now_us);
+                self.life.shadows.push(now_us);
                 now_us + SECOND
             }
             98 => {
-                self.lifts.push(now_us);
+                self.life.lifts.push(now_us);
                 now_us + SECOND
             }
             _ => self.take_off(now_us, dice),
@@ -183,7 +157,7 @@ impl Script {
         dice: &mut Dice,
     ) {
         let pressure = dice.between(350.0, 800.0);
-        self.fingers.push(Finger {
+        self.life.fingers.push(Finger {
             from_us,
             to_us,
             from,
@@ -195,7 +169,7 @@ impl Script {
     /// Hair, a sleeve: lighter than a finger, as long as it likes.
     fn brush(&mut self, now_us: u64, dice: &mut Dice) -> u64 {
         let to_us = now_us + micros(dice.between(0.05, 2.0));
-        self.fingers.push(Finger {
+        self.life.fingers.push(Finger {
             from_us: now_us,
             to_us,
             from: (dice.between(0.0, 2000.0), dice.between(0.0, 600.0)),
@@ -207,7 +181,7 @@ impl Script {
 
     fn turn(&mut self, from_us: u64, seconds: f64, pitch: f64) -> u64 {
         let to_us = from_us + micros(seconds);
-        self.turns.push(Turn {
+        self.life.turns.push(Turn {
             from_us,
             to_us,
             pitch,
@@ -239,7 +213,7 @@ impl Script {
     }
 
     fn go_into_other_light(&mut self, now_us: u64, dice: &mut Dice) -> u64 {
-        let before = self.lux.last().map_or(200.0, |lux| lux.1);
+        let before = self.life.lux.last().map_or(200.0, |lux| lux.1);
         let factor = dice.between(1.6, 20.0);
         let after = if before * factor < 60_000.0 && (before < 20.0 || dice.between(0.0, 1.0) < 0.5)
         {
@@ -251,7 +225,7 @@ impl Script {
         if (after / before).max(before / after) < 1.5 {
             return now_us;
         }
-        self.lux.push((now_us, after));
+        self.life.lux.push((now_us, after));
         self.truth(
             now_us,
             now_us + 4 * SECOND,
@@ -261,13 +235,13 @@ impl Script {
     }
 
     fn put_on(&mut self, now_us: u64) {
-        self.worn.push((now_us, true));
+        self.life.worn.push((now_us, true));
         self.truth(now_us, now_us + 5 * SECOND / 2, EventKind::Worn);
     }
 
     /// Off, into a bag where everything moves and touches, and on again.
     fn take_off(&mut self, now_us: u64, dice: &mut Dice) -> u64 {
-        self.worn.push((now_us, false));
+        self.life.worn.push((now_us, false));
         self.truth(now_us, now_us + 3 * SECOND, EventKind::Removed);
         let mut then_us = now_us + 4 * SECOND;
         for _ in 0..10 {

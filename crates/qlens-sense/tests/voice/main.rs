@@ -4,22 +4,20 @@
 //!
 //! The figures: `cargo test -p qlens-sense --test voice -- --nocapture`.
 
-#[path = "../support/dice.rs"]
-mod dice;
 mod sound;
 
-use dice::Dice;
+use qlens_recording::dice::Dice;
 use qlens_sense::voice::Voice;
 use qlens_sense::{EventKind, Settings};
 use sound::{LABEL, Noise, active, mu_law};
 
 const ENGLISH: [&[u8]; 2] = [
-    include_bytes!("speech/en-1.ul"),
-    include_bytes!("speech/en-2.ul"),
+    include_bytes!("../../../../traces/speech/en-1.ul"),
+    include_bytes!("../../../../traces/speech/en-2.ul"),
 ];
 const CHINESE: [&[u8]; 2] = [
-    include_bytes!("speech/zh-1.ul"),
-    include_bytes!("speech/zh-2.ul"),
+    include_bytes!("../../../../traces/speech/zh-1.ul"),
+    include_bytes!("../../../../traces/speech/zh-2.ul"),
 ];
 
 /// Speech over noise, as a ratio of powers: 10 dB.

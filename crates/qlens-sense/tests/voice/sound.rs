@@ -1,28 +1,16 @@
 //! Speech from the files, and noise that is computed: everything seeded, so that each run hears the same.
 
-use crate::dice::Dice;
+use qlens_recording::dice::Dice;
 
 /// Samples of a frame in which speech is told from noise: 10 ms.
 pub const LABEL: usize = 160;
 /// Speech is over this much under its own active level (ITU-T P.56's margin), as power: 15.9 dB.
 const MARGIN: f64 = 0.0257;
 
-/// Samples of a file of 8-bit mu-law (ITU-T G.711), full scale 1.
+/// Samples of a file of 8-bit mu-law, full scale 1.
 pub fn mu_law(bytes: &[u8]) -> Vec<f64> {
-    bytes
-        .iter()
-        .map(|byte| {
-            let code = !byte;
-            let exponent = code >> 4 & 7;
-            let magnitude = (((i32::from(code & 15) << 3) + 132) << exponent) - 132;
-            let sample = if code & 0x80 == 0 {
-                magnitude
-            } else {
-                -magnitude
-            };
-            f64::from(sample) / 32768.0
-        })
-        .collect()
+    let samples = qlens_recording::sound::mu_law(bytes).into_iter();
+    samples.map(|sample| f64::from(sample) / 32768.0).collect()
 }
 
 pub fn power(samples: &[f64]) -> f64 {

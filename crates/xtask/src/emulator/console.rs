@@ -82,6 +82,11 @@ impl Console {
         self.lock().push(bytes);
     }
 
+    /// Adds a line that came another way.
+    pub fn say(&self, line: &str) {
+        self.take(format!("{line}\n").as_bytes());
+    }
+
     /// The end of a sentence about a failure: the last lines that were said.
     pub fn last_lines(&self) -> String {
         let lines = self.lines();

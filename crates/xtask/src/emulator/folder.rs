@@ -39,6 +39,21 @@ impl Folder {
         self.0.join("speech")
     }
 
+    /// The link between the two chips.
+    pub fn link(&self) -> PathBuf {
+        self.0.join("link")
+    }
+
+    /// What the sensor hub is to measure.
+    pub fn samples(&self) -> PathBuf {
+        self.0.join("samples")
+    }
+
+    /// What the sensor hub says.
+    pub fn log(&self) -> PathBuf {
+        self.0.join("log")
+    }
+
     pub fn picture(&self) -> PathBuf {
         self.0.join("display.ppm")
     }

@@ -3,6 +3,7 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, Result};
 
@@ -33,6 +34,10 @@ pub struct Machine<'a> {
     pub system: Option<&'a str>,
     /// Longest answer in tokens, if not the firmware's own.
     pub max_tokens: Option<u32>,
+    /// Whether there is a sensor hub, which joins at [`Emulator::link`](super::Emulator::link).
+    pub hub: bool,
+    /// Application time is that of the hub's recording, which began so many seconds after 1970.
+    pub replay: Option<u64>,
     /// Whether the firmware takes requests of tests instead of running the application.
     pub selftest: bool,
     /// Whether virtual time counts instructions, a nanosecond each, instead of following this machine's
@@ -89,6 +94,8 @@ impl<'a> Machine<'a> {
             context: None,
             system: None,
             max_tokens: None,
+            hub: false,
+            replay: None,
             selftest: false,
             icount: false,
             display: Display::None,
@@ -140,6 +147,24 @@ impl<'a> Machine<'a> {
             .add("-device", "virtconsole,chardev=speech")
             // Held until both sockets are connected, so that no report is lost.
             .flag("-S");
+        if self.hub {
+            // The second console device, on a bus of its own.
+            line.add("-device", "virtio-serial-device,id=hub")
+                .path(
+                    "-chardev",
+                    "socket,id=link,path=",
+                    &folder.link(),
+                    ",server=on,wait=off",
+                )
+                .add("-device", "virtconsole,chardev=link,bus=hub.0");
+        }
+        if let Some(unix_s) = self.replay {
+            let start = SystemTime::UNIX_EPOCH + Duration::from_secs(unix_s);
+            let start = humantime::format_rfc3339_seconds(start).to_string();
+            let start = start.trim_end_matches('Z');
+            line.firmware("replay", "1")
+                .add("-rtc", format!("base={start},clock=vm"));
+        }
         if self.icount {
             line.add("-icount", "shift=0");
         }
@@ -294,6 +319,9 @@ mod tests {
             "model.addr",
             "icount",
             "cntfrq",
+            "chardev=link",
+            "replay",
+            "-rtc",
         ] {
             assert!(!plain.contains(absent), "{absent}: {plain}");
         }
@@ -305,6 +333,8 @@ mod tests {
             machine.max_tokens = Some(8);
             machine.gdb = Some(4321);
             machine.icount = true;
+            machine.hub = true;
+            machine.replay = Some(1_777_887_660);
         });
         for present in [
             "-cpu cortex-a55,cntfrq=1000000000",
@@ -314,6 +344,9 @@ mod tests {
             "opt/qlens/system,file=",
             "opt/qlens/max_tokens,string=8",
             "tcp:127.0.0.1:4321",
+            "virtconsole,chardev=link,bus=hub.0",
+            "opt/qlens/replay,string=1",
+            "-rtc base=2026-05-04T09:41:00,clock=vm",
         ] {
             assert!(all.contains(present), "{present}: {all}");
         }

@@ -3,35 +3,33 @@
 
 mod console;
 mod folder;
+mod hub;
 mod machine;
 mod pixels;
+mod process;
 mod qmp;
 mod report;
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::net::UnixStream;
-use std::os::unix::process::CommandExt as _;
-use std::path::Path;
-use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::path::{Path, PathBuf};
+use std::process::{ChildStdin, ExitStatus};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
 use std::thread::{self, sleep};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 
 pub use console::Console;
+pub use hub::Hub;
 pub use machine::{Display, Drive, Machine};
 pub use pixels::Pixels;
 pub use report::Report;
 
 use crate::interrupt;
-use folder::Folder;
-use qmp::Qmp;
+pub use folder::Folder;
+use process::Process;
 
-/// How long QEMU may take to open its sockets.
-const START: Duration = Duration::from_secs(30);
-/// What a process said last may still be on its way through a pipe for this long.
-const SETTLE: Duration = Duration::from_millis(200);
 /// A press this long is a long-press to the touchpad; the firmware asks for 600 ms.
 const LONG_PRESS: Duration = Duration::from_millis(900);
 
@@ -50,14 +48,11 @@ impl Key {
     pub const BACKWARD: Self = Self("left");
 }
 
-/// A running QEMU. Dropping it ends it and removes what it left.
+/// A running board. Dropping it ends QEMU and removes what it left.
 pub struct Emulator {
-    child: Child,
-    stdin: Option<ChildStdin>,
-    qmp: Qmp,
+    process: Process,
     speech: UnixStream,
     reports: Receiver<Report>,
-    console: Console,
     folder: Folder,
 }
 
@@ -65,49 +60,22 @@ impl Emulator {
     /// Starts the machine; it runs as soon as this returns, unless a debugger is to start it.
     pub fn start(machine: &Machine<'_>, console: Console) -> Result<Self> {
         let folder = Folder::new()?;
-        let mut command = Command::new("qemu-system-aarch64");
-        command.args(machine.arguments(&folder)?);
-        let mut child = command
-            // Ctrl-C is for this program, which then ends QEMU after what is left to do.
-            .process_group(0)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .context("cannot run qemu-system-aarch64")?;
-        let stdin = child.stdin.take();
-        console.listen(child.stdout.take(), child.stderr.take());
-
-        let mut child = Guard(Some(child));
-        // QEMU opens its sockets before it looks at the rest of what it was told.
-        let qmp = match Qmp::over(connect(&folder.qmp(), &mut child, &console)?) {
-            Ok(qmp) => qmp,
-            Err(fault) => {
-                sleep(SETTLE);
-                child.check(&console)?;
-                return Err(fault);
-            }
-        };
-        let speech = connect(&folder.speech(), &mut child, &console)?;
+        let arguments = machine.arguments(&folder)?;
+        let mut process =
+            Process::start("qemu-system-aarch64", &arguments, &folder.qmp(), console)?;
+        let speech = process.connect(&folder.speech())?;
         let (sender, reports) = channel();
         let listener = speech.try_clone()?;
         thread::spawn(move || pass_on(listener, &sender));
-        let Some(child) = child.0.take() else {
-            bail!("QEMU is gone")
-        };
-        let mut emulator = Self {
-            child,
-            stdin,
-            qmp,
+        if machine.gdb.is_none() {
+            process.go()?;
+        }
+        Ok(Self {
+            process,
             speech,
             reports,
-            console,
             folder,
-        };
-        if machine.gdb.is_none() {
-            emulator.qmp.run("cont", None)?;
-        }
-        Ok(emulator)
+        })
     }
 
     /// Waits until `found` takes a report. `silence` is the longest time that may pass without any report;
@@ -133,7 +101,7 @@ impl Emulator {
                 None if heard.elapsed() > silence => bail!(
                     "waited {} s for {what} and heard nothing from the board{}",
                     silence.as_secs(),
-                    self.console.last_lines()
+                    self.console().last_lines()
                 ),
                 None => {}
             }
@@ -151,21 +119,24 @@ impl Emulator {
                 let status = status.map_or("without an end".into(), |status| status.to_string());
                 bail!(
                     "QEMU ended by itself ({status}){}",
-                    self.console.last_lines()
+                    self.console().last_lines()
                 )
             }
         }
     }
 
+    /// A report that has come, without waiting for one.
+    pub fn report(&mut self) -> Result<Option<Report>> {
+        match self.reports.try_recv() {
+            Ok(report) => Ok(Some(report)),
+            Err(TryRecvError::Empty) => Ok(None),
+            Err(TryRecvError::Disconnected) => self.next_report(),
+        }
+    }
+
     /// The status that QEMU ended with, waiting so long for it at most.
     pub fn ended(&mut self, limit: Duration) -> Result<Option<ExitStatus>> {
-        let start = Instant::now();
-        loop {
-            match self.child.try_wait()? {
-                None if start.elapsed() < limit => sleep(interrupt::POLL),
-                status => return Ok(status),
-            }
-        }
+        self.process.ended(limit)
     }
 
     /// Presses a key for a moment.
@@ -179,9 +150,9 @@ impl Emulator {
     }
 
     fn press_for(&mut self, key: Key, time: Duration) -> Result<()> {
-        self.qmp.key(key.0, true)?;
+        self.process.qmp.key(key.0, true)?;
         sleep(time);
-        self.qmp.key(key.0, false)
+        self.process.qmp.key(key.0, false)
     }
 
     /// Says a line into the microphone's channel.
@@ -205,7 +176,7 @@ impl Emulator {
 
     /// The console's input, once; closing it is the end of what is typed.
     pub fn take_stdin(&mut self) -> Option<ChildStdin> {
-        self.stdin.take()
+        self.process.stdin.take()
     }
 
     /// Saves the display as a PNG file.
@@ -215,7 +186,8 @@ impl Emulator {
             std::fs::create_dir_all(folder)
                 .with_context(|| format!("cannot create {}", folder.display()))?;
         }
-        self.qmp
+        self.process
+            .qmp
             .screendump(&path, "png")
             .with_context(|| format!("cannot save the display as {}", path.display()))
     }
@@ -236,67 +208,28 @@ impl Emulator {
 
     fn pixels(&mut self) -> Result<Pixels> {
         let path = self.folder.picture();
-        self.qmp.screendump(&path, "ppm")?;
+        self.process.qmp.screendump(&path, "ppm")?;
         Pixels::of_ppm(&std::fs::read(&path)?)
     }
 
+    /// Where a sensor hub joins.
+    pub fn link(&self) -> PathBuf {
+        self.folder.link()
+    }
+
+    /// Processor time that the board's cores took of this machine since the start.
+    pub fn core_time(&mut self) -> Result<Duration> {
+        self.process.core_time()
+    }
+
     /// Ends QEMU in its own way.
-    pub fn quit(mut self) -> Result<()> {
-        // It may be gone before it answers.
-        let _ = self.qmp.run("quit", None);
-        self.ended(Duration::from_secs(10))?;
-        Ok(())
+    pub fn quit(self) -> Result<()> {
+        self.process.quit()
     }
 
     /// What the board said on its console.
     pub fn console(&self) -> &Console {
-        &self.console
-    }
-}
-
-impl Drop for Emulator {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// Ends a child that is not an [`Emulator`] yet.
-struct Guard(Option<Child>);
-
-impl Guard {
-    /// An error with its last words if it has ended.
-    fn check(&mut self, console: &Console) -> Result<()> {
-        if let Some(status) = self.0.as_mut().map(Child::try_wait).transpose()?.flatten() {
-            sleep(SETTLE);
-            bail!("QEMU did not start ({status}){}", console.last_lines());
-        }
-        Ok(())
-    }
-}
-
-impl Drop for Guard {
-    fn drop(&mut self) {
-        if let Some(child) = &mut self.0 {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-    }
-}
-
-fn connect(path: &Path, child: &mut Guard, console: &Console) -> Result<UnixStream> {
-    let start = Instant::now();
-    loop {
-        match UnixStream::connect(path) {
-            Ok(stream) => return Ok(stream),
-            Err(fault) if start.elapsed() > START => {
-                return Err(fault).context("QEMU did not open its sockets");
-            }
-            Err(_) => {}
-        }
-        interrupt::check()?;
-        child.check(console)?;
-        sleep(interrupt::POLL);
+        &self.process.console
     }
 }
 

@@ -25,6 +25,10 @@ pub enum Report {
     Done(Done),
     /// Something failed; the board shows it and lives on.
     Error(String),
+    /// All that a recording has before this mark is done, and shown.
+    Mark(u32),
+    /// Events that were lost since the start, because more came than could wait.
+    Dropped(u32),
     /// A line of a board that is newer than this, or damaged.
     Other(String),
 }
@@ -67,6 +71,8 @@ impl Report {
             "text" => serde_json::from_str(rest).map(Self::Text).ok(),
             "done" => Done::parse(rest).map(Self::Done),
             "error" => Some(Self::Error(rest.into())),
+            "mark" => rest.parse().map(Self::Mark).ok(),
+            "dropped" => rest.parse().map(Self::Dropped).ok(),
             _ => None,
         };
         report.unwrap_or_else(|| Self::Other(line.into()))
@@ -135,6 +141,8 @@ mod tests {
                 "error the drive failed at byte 512",
                 Report::Error("the drive failed at byte 512".into()),
             ),
+            ("mark 4294967295", Report::Mark(u32::MAX)),
+            ("dropped 17", Report::Dropped(17)),
         ] {
             assert_eq!(Report::parse(line), report);
         }
@@ -147,6 +155,9 @@ mod tests {
             "text oops",
             "done",
             "done x tokens",
+            "mark",
+            "mark 4294967296",
+            "dropped -1",
             "hello",
         ] {
             assert_eq!(Report::parse(odd), Report::Other(odd.into()));

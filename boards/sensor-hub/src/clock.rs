@@ -1,0 +1,101 @@
+//! Time, and sleep. A timer of the Cortex-M System Design Kit (DDI 0479, section 4.1) counts down with the system
+//! clock, all 32 bits of it in three and a half minutes; `SysTick` ends a sleep. Neither's handler ever runs:
+//! interrupts are masked, and only wake the core.
+
+use cortex_m::asm;
+use cortex_m::peripheral::syst::SystClkSource;
+use cortex_m::peripheral::{SCB, SYST};
+
+use crate::board::device;
+
+/// Ticks a microsecond: the board's clock has 20 MHz.
+pub const TICKS_PER_US: u64 = 20;
+
+/// The longest sleep that `SysTick` can end, in ticks.
+const LONGEST: u64 = 0x00ff_ffff;
+
+/// Offsets of the timer's registers, in words.
+mod register {
+    pub const CTRL: usize = 0;
+    pub const VALUE: usize = 1;
+    pub const RELOAD: usize = 2;
+}
+
+/// The clock and the alarm.
+pub struct Clock {
+    alarm: SYST,
+    /// What the timer said last, and the ticks until then.
+    last: u32,
+    ticks: u64,
+    asleep: u64,
+}
+
+impl Clock {
+    /// Starts the timer.
+    pub fn new(mut alarm: SYST) -> Self {
+        let timer = registers();
+        // SAFETY: board.toml says that the timer is there; this is its only user.
+        unsafe {
+            timer.add(register::RELOAD).write_volatile(u32::MAX);
+            timer.add(register::VALUE).write_volatile(u32::MAX);
+            timer.add(register::CTRL).write_volatile(1);
+        }
+        alarm.set_clock_source(SystClkSource::Core);
+        Self {
+            alarm,
+            last: u32::MAX,
+            ticks: 0,
+            asleep: 0,
+        }
+    }
+
+    /// Ticks since the start. To be called once in three minutes at least, or some are lost; the alarm sees to it.
+    pub fn ticks(&mut self) -> u64 {
+        // SAFETY: As above; reading has no effect.
+        let now = unsafe { registers().add(register::VALUE).read_volatile() };
+        self.ticks += u64::from(self.last.wrapping_sub(now));
+        self.last = now;
+        self.ticks
+    }
+
+    /// Microseconds since the start.
+    pub fn now_us(&mut self) -> u64 {
+        self.ticks() / TICKS_PER_US
+    }
+
+    /// Ticks of which the core was awake.
+    pub fn awake(&mut self) -> u64 {
+        self.ticks() - self.asleep
+    }
+
+    /// Sleeps until an interrupt is pending or it is `until_us`, or for no reason.
+    pub fn sleep(&mut self, until_us: u64) {
+        let now = self.ticks();
+        let Some(rest) = until_us.saturating_mul(TICKS_PER_US).checked_sub(now) else {
+            return;
+        };
+        if rest == 0 {
+            return;
+        }
+        self.alarm.set_reload(rest.min(LONGEST) as u32);
+        self.alarm.clear_current();
+        self.alarm.enable_interrupt();
+        self.alarm.enable_counter();
+        self.wait();
+        self.alarm.disable_counter();
+        self.alarm.disable_interrupt();
+        SCB::clear_pendst();
+    }
+
+    /// Sleeps until an interrupt is pending; the alarm stays as it is.
+    fn wait(&mut self) {
+        let before = self.ticks();
+        asm::dsb();
+        asm::wfi();
+        self.asleep += self.ticks() - before;
+    }
+}
+
+fn registers() -> *mut u32 {
+    device::TIMER.registers.start as usize as *mut u32
+}

@@ -1,0 +1,123 @@
+//! The loop. Interrupts are masked for good: a byte that comes, or the alarm, makes one pending, the core wakes, and
+//! looks at everything, as it would have anyway. That leaves no handler to race with.
+
+use core::mem::MaybeUninit;
+
+use cortex_m::Peripherals;
+use cortex_m_rt::entry;
+use embedded_io::ReadReady;
+use qlens_board::SensorKind;
+use qlens_hub::{Figures, Hub};
+use qlens_link::{Event, EventKind};
+use static_cell::StaticCell;
+
+use crate::board::{NAME, device};
+use crate::clock::Clock;
+use crate::stack;
+use crate::uart::Uart;
+
+/// While the application processor is to wake, it is called this often, in microseconds.
+const WAKE_US: u64 = 20_000;
+
+static HUB: StaticCell<Hub<Uart>> = StaticCell::new();
+static LOG: StaticCell<Uart> = StaticCell::new();
+
+/// Counts how often the hub started since it got power: memory that a reset leaves alone.
+#[unsafe(link_section = ".uninit.starts")]
+static mut STARTS: MaybeUninit<u32> = MaybeUninit::uninit();
+
+#[entry]
+fn main() -> ! {
+    cortex_m::interrupt::disable();
+    defmt_serial::defmt_serial(LOG.init(Uart::new(device::LOG)));
+    let Some(peripherals) = Peripherals::take() else {
+        cortex_m::peripheral::SCB::sys_reset()
+    };
+    let mut clock = Clock::new(peripherals.SYST);
+    let mut samples = Uart::new(device::SAMPLES);
+    let starts = count_start();
+    let hub = HUB.init_with(|| Hub::new(Uart::new(device::LINK), starts.into()));
+    defmt::info!("{=str}: start {=u32:#x}", NAME, starts);
+
+    let mut wake_us = 0;
+    loop {
+        let waits = take_samples(&mut samples, hub, &mut clock);
+        let now_us = clock.now_us();
+        let awake = clock.awake();
+        let Ok(more) = hub.poll(now_us, &mut || figures(awake, now_us));
+        let mut until_us = hub.due_us().unwrap_or(u64::MAX);
+        if hub.wake_line() {
+            if now_us >= wake_us {
+                wake_us = now_us + WAKE_US;
+                let _ = embedded_io::Write::write(hub.link(), &[0]);
+            }
+            until_us = until_us.min(wake_us);
+        }
+        if more {
+            continue;
+        }
+        // Samples that cannot be taken yet must not keep the core from its sleep.
+        samples.set_wakes(!waits);
+        while clock.now_us() < until_us {
+            clock.sleep(until_us);
+            let link = hub.link().read_ready().unwrap_or(false);
+            if link || (!waits && take_frame(&mut samples, hub, &mut clock)) {
+                break;
+            }
+        }
+    }
+}
+
+/// Takes what has come of the samples; whether the rest has to wait because the link does not keep up.
+fn take_samples(samples: &mut Uart, hub: &mut Hub<Uart>, clock: &mut Clock) -> bool {
+    while hub.takes() {
+        if !take_frame(samples, hub, clock) {
+            return false;
+        }
+    }
+    true
+}
+
+/// Takes bytes up to the end of a frame; `false` if they end before it.
+fn take_frame(samples: &mut Uart, hub: &mut Hub<Uart>, clock: &mut Clock) -> bool {
+    while let Some(byte) = samples.byte() {
+        hub.take(byte, &mut |event| tell(event, clock));
+        if byte == 0 {
+            return true;
+        }
+    }
+    false
+}
+
+/// Writes an event to the log.
+fn tell(event: &Event, clock: &mut Clock) {
+    match event.kind {
+        // What bench reads: between two marks, how much was done in how much time.
+        EventKind::Sensor(SensorKind::Mark { number }) => defmt::info!(
+            "mark {=u32} at_us={=u64} awake_ticks={=u64} stack_bytes={=u32}",
+            number,
+            event.at_us,
+            clock.awake(),
+            stack::deepest(),
+        ),
+        _ => defmt::info!("{=u64} us: {}", event.at_us, event.kind),
+    }
+}
+
+fn figures(awake: u64, now_us: u64) -> Figures {
+    let ticks = (now_us * crate::clock::TICKS_PER_US).max(1);
+    Figures {
+        stack_bytes: stack::deepest(),
+        busy_permille: (awake.saturating_mul(1000) / ticks).min(1000) as u16,
+    }
+}
+
+fn count_start() -> u32 {
+    let starts = &raw mut STARTS;
+    // SAFETY: Nothing else names it, and this runs once. Whatever the memory held is a number.
+    unsafe {
+        let count = starts.cast::<u32>().read_volatile().wrapping_add(1);
+        starts.cast::<u32>().write_volatile(count);
+        count
+    }
+}

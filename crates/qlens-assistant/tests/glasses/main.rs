@@ -1,0 +1,6 @@
+//! The application whole, as somebody with a clock in hand sees it: marks of recordings, floods of events,
+//! pauses, and a display that goes dark.
+
+mod marks;
+mod sleep;
+mod world;
