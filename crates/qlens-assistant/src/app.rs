@@ -328,9 +328,15 @@ where
                 return End::Reload;
             }
             if self.take(Action::Prompt) {
-                self.answer(session, context, max_tokens);
-                // It is over, however it ended.
-                self.take(Action::Cancel);
+                if self.take(Action::Cancel) {
+                    // Taken back before it was begun.
+                    let actions = self.assistant.on_stop(crate::Stop::Cancelled);
+                    self.carry_out(actions);
+                } else {
+                    self.answer(session, context, max_tokens);
+                    // It is over, however it ended.
+                    self.take(Action::Cancel);
+                }
                 self.ready();
             } else if (self.running)() {
                 self.rest();

@@ -21,6 +21,7 @@
 
 mod action;
 pub mod app;
+pub mod applications;
 pub mod assistant;
 pub mod conversation;
 pub mod hud;

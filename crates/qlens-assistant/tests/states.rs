@@ -1,27 +1,16 @@
 //! Every state meets everything that can happen, and the outcome is the one in the documentation's table.
 
+use std::collections::BTreeSet;
+
 use embedded_graphics::geometry::Size;
+use qlens::chat::Role;
 use qlens_assistant::assistant::Progress;
 use qlens_assistant::{Action, Actions, Assistant, Fault, State, Stop};
 use qlens_board::{Direction, SensorEvent, SensorKind};
 
 const DISPLAY: Size = Size::new(480, 640);
 
-/// The columns of the table. The error state has two: a model that is missing cannot be asked.
-const SITUATIONS: [&str; 10] = [
-    "loading",
-    "idle",
-    "idle-new",
-    "listening",
-    "thinking",
-    "waiting",
-    "answering",
-    "paging",
-    "error",
-    "error-load",
-];
-
-/// The rows: what happens, and for each situation the state and the actions after it.
+/// A column for each situation, a row for whatever can happen: for each situation the state and the actions after it.
 ///
 /// `-` is nothing; otherwise the new state's name (`=` for the old one) and the actions' initials:
 /// Draw, Prompt, Cancel, Load, Sleep, Wake. A `*` instead: the dashboard is open after it.
@@ -30,10 +19,10 @@ const TABLE: &str = "
 tap               | -         | paging D| -        | -          | -            | -           | = D          | = D        | idle D      | loading LD |
 double-tap        | -         | -       | -        | idle D     | idle CD      | idle D      | idle CD      | idle D     | idle D      | -          |
 long-press        | -         | listening D | listening D | listening D | listening CD | listening D | listening CD | listening D | listening D | -    |
-swipe-forward     | -         | -       | -        | -          | -            | -           | = D          | = D        | -           | -          |
-swipe-down        | -         | -       | -        | -          | -            | -           | = D          | = D        | -           | -          |
-swipe-back        | -         | -       | -        | -          | -            | -           | -            | -          | -           | -          |
-swipe-up          | -         | -       | -        | -          | -            | -           | -            | -          | -           | -          |
+swipe-forward     | -         | menu D  | menu D   | -          | -            | -           | = D          | = D        | -           | -          |
+swipe-down        | -         | menu D  | menu D   | -          | -            | -           | = D          | = D        | -           | -          |
+swipe-back        | -         | menu D  | menu D   | -          | -            | -           | -            | -          | -           | -          |
+swipe-up          | -         | menu D  | menu D   | -          | -            | -           | -            | -          | -           | -          |
 speech            | -         | -       | -        | thinking PD| -            | -           | -            | -          | -           | -          |
 speech-empty      | -         | -       | -        | -          | -            | -           | -            | -          | -           | -          |
 speech-long       | -         | -       | -        | error D    | -            | -           | -            | -          | -           | -          |
@@ -54,6 +43,38 @@ stop-full         | -         | -       | -        | -          | = P          |
 error-load        | error D   | error D | error D  | error D    | error D      | error D     | error D      | error D    | error D     | error D    |
 error-generation  | -         | -       | -        | -          | error D      | = P         | error D      | -          | -           | -          |
 error-speech      | -         | -       | -        | error D    | -            | -           | -            | -          | -           | -          |
+";
+
+/// The same for the other applications.
+const APPLICATIONS: &str = "
+                 | menu        | captions       | translating  | translating-later | notes-new   | notes          | summarizing  | summarizing-on | summary     | forgetting  | teleprompter | error-notes |
+tap              | captions D  | -              | -            | -                 | -           | summarizing PD | -            | = D            | = D         | -           | -            | notes D     |
+double-tap       | idle D      | idle D         | idle CD      | idle D            | idle D      | idle D         | idle CD      | idle CD        | notes D     | notes D     | idle D       | notes D     |
+long-press       | listening D | listening D    | listening CD | listening D       | listening D | listening D    | listening CD | listening CD   | listening D | listening D | listening D  | listening D |
+swipe-forward    | = D         | -              | -            | -                 | -           | forgetting D   | -            | = D            | = D         | -           | = D          | -           |
+swipe-down       | = D         | -              | -            | -                 | -           | forgetting D   | -            | = D            | = D         | -           | = D          | -           |
+swipe-back       | = D         | -              | -            | -                 | -           | = D            | -            | -              | -           | notes D     | -            | -           |
+swipe-up         | = D         | -              | -            | -                 | -           | = D            | -            | -              | -           | notes D     | -            | -           |
+speech           | -           | translating PD | = D          | = D               | = D         | = D            | -            | -              | -           | = D         | -            | -           |
+speech-empty     | -           | -              | -            | -                 | -           | -              | -            | -              | -           | -           | -            | -           |
+speech-long      | -           | = D            | = D          | = D               | = D         | = D            | -            | -              | -           | = D         | -            | -           |
+head-up          | * D         | -              | -            | -                 | * D         | * D            | -            | -              | * D         | * D         | -            | * D         |
+head-down        | -           | -              | -            | -                 | -           | -              | -            | -              | -           | -           | -            | -           |
+worn             | -           | -              | -            | -                 | -           | -              | -            | -              | -           | -           | -            | -           |
+removed          | idle S      | idle S         | idle CS      | idle S            | idle S      | idle S         | idle CS      | idle CS        | idle S      | idle S      | = S          | = S         |
+battery          | -           | -              | -            | -                 | -           | -              | -            | -              | -           | -           | -            | -           |
+temperature      | -           | -              | -            | -                 | -           | -              | -            | -              | -           | -           | -            | -           |
+ambient          | -           | -              | -            | -                 | -           | -              | -            | -              | -           | -           | -            | -           |
+loading          | -           | -              | -            | -                 | -           | -              | -            | -              | -           | -           | -            | -           |
+ready            | -           | -              | -            | -                 | -           | -              | -            | -              | -           | -           | -            | -           |
+progress         | -           | -              | -            | -                 | -           | -              | = D          | -              | -           | -           | -            | -           |
+token            | -           | -              | = D          | -                 | -           | -              | = D          | = D            | -           | -           | -            | -           |
+token-empty      | -           | -              | -            | -                 | -           | -              | -            | -              | -           | -           | -            | -           |
+stop             | -           | -              | captions D   | = P               | -           | -              | error D      | summary D      | -           | -           | -            | -           |
+stop-full        | -           | -              | captions D   | = P               | -           | -              | = P          | summary D      | -           | -           | -            | -           |
+error-load       | error D     | error D        | error D      | error D           | error D     | error D        | error D      | error D        | error D     | error D     | error D      | error D     |
+error-generation | -           | -              | captions D   | = P               | -           | -              | error D      | error D        | -           | -           | -            | -           |
+error-speech     | -           | = D            | = D          | = D               | = D         | = D            | -            | -              | -           | -           | -            | -           |
 ";
 
 fn event(kind: SensorKind) -> SensorEvent {
@@ -105,9 +126,72 @@ fn situation(name: &str) -> Box<Assistant> {
             let _ = assistant.on_error(Fault::Generation, &"it broke");
         }
         "error-load" => drop(assistant.on_error(Fault::Load, &"it is gone")),
-        other => panic!("no situation {other}"),
+        _ => open(name, &mut assistant),
     }
     assistant
+}
+
+fn swipe(assistant: &mut Assistant, direction: Direction) {
+    let _ = assistant.on_event(&event(SensorKind::Swipe(direction)));
+}
+
+fn say(assistant: &mut Assistant, text: &str) -> Actions {
+    assistant.on_event(&event(SensorKind::speech(text).expect("is short")))
+}
+
+/// Opens the application of this situation, from a page of an answer, and gets it there.
+fn open(situation: &str, assistant: &mut Assistant) {
+    let _ = assistant.on_event(&event(SensorKind::DoubleTap));
+    let swipes = match situation {
+        "menu" | "captions" | "translating" | "translating-later" => 1,
+        "teleprompter" => 3,
+        _ => 2,
+    };
+    // The first of them opens the menu.
+    for _ in 0..=swipes {
+        swipe(assistant, Direction::Forward);
+    }
+    if situation == "menu" {
+        return;
+    }
+    let _ = assistant.on_event(&event(SensorKind::Tap));
+    if situation.starts_with("translating") {
+        let _ = say(assistant, "Wo ist der Bahnhof?");
+        if situation == "translating-later" {
+            let _ = assistant.on_event(&event(SensorKind::DoubleTap));
+            swipe(assistant, Direction::Down);
+            swipe(assistant, Direction::Down);
+            let _ = assistant.on_event(&event(SensorKind::Tap));
+            let _ = say(assistant, "车站在哪里？");
+        }
+        return;
+    }
+    if matches!(situation, "captions" | "notes-new" | "teleprompter") {
+        return;
+    }
+    for _ in 0..20 {
+        let _ = say(assistant, "buy milk 买牛奶");
+    }
+    match situation {
+        "notes" => {}
+        "forgetting" => swipe(assistant, Direction::Forward),
+        "summarizing" | "summarizing-on" | "summary" | "error-notes" => {
+            let _ = assistant.on_event(&event(SensorKind::Tap));
+            if situation == "error-notes" {
+                let _ = assistant.on_error(Fault::Generation, &"it broke");
+            } else if situation != "summarizing" {
+                for _ in 0..20 {
+                    let _ = assistant.on_token("milk\n");
+                }
+                swipe(assistant, Direction::Back);
+                assert_eq!((assistant.page(), assistant.pages().count()), (0, 2));
+            }
+            if situation == "summary" {
+                let _ = assistant.on_stop(Stop::EndOfTurn);
+            }
+        }
+        other => panic!("no situation {other}"),
+    }
 }
 
 fn happen(what: &str, assistant: &mut Assistant) -> Actions {
@@ -169,18 +253,38 @@ fn initials(actions: Actions) -> String {
 
 #[test]
 fn every_state_meets_every_event() {
-    let mut rows = TABLE.trim_start_matches('\n').lines();
-    let header: Vec<&str> = rows
-        .next()
-        .expect("a header")
-        .split('|')
-        .map(str::trim)
-        .collect();
-    assert_eq!(header[1..=SITUATIONS.len()], SITUATIONS);
     let mut met = 0;
-    for row in rows {
-        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
-        for (situation_name, cell) in SITUATIONS.iter().zip(&cells[1..]) {
+    for table in [TABLE, APPLICATIONS] {
+        met += every_state_of(table);
+    }
+    assert_eq!(met, 27 * (10 + 12));
+}
+
+/// The cells of a table's rows, the header first; the name of the row is the first of each.
+fn cells(table: &str) -> Vec<Vec<&str>> {
+    let rows = table.trim_start_matches('\n').lines();
+    rows.map(|row| {
+        let row = row.trim_end().trim_end_matches('|');
+        row.split('|').map(str::trim).collect()
+    })
+    .collect()
+}
+
+/// All situations, and all that can happen.
+fn headers() -> (Vec<&'static str>, Vec<&'static str>) {
+    let situations = [TABLE, APPLICATIONS]
+        .into_iter()
+        .flat_map(|table| cells(table)[0][1..].to_vec());
+    let events = cells(TABLE).into_iter().skip(1).map(|row| row[0]);
+    (situations.collect(), events.collect())
+}
+
+fn every_state_of(table: &str) -> usize {
+    let rows = cells(table);
+    let mut met = 0;
+    for cells in &rows[1..] {
+        assert_eq!(cells.len(), rows[0].len(), "cells of {}", cells[0]);
+        for (situation_name, cell) in rows[0][1..].iter().zip(&cells[1..]) {
             let mut assistant = situation(situation_name);
             let before = assistant.state();
             let actions = happen(cells[0], &mut assistant);
@@ -203,15 +307,15 @@ fn every_state_meets_every_event() {
             met += 1;
         }
     }
-    assert_eq!(met, 27 * SITUATIONS.len());
+    met
 }
 
 /// Everything that can happen, to an assistant whose glasses are off.
 #[test]
 fn while_the_glasses_are_off_only_wearing_them_counts() {
-    for row in TABLE.trim_start_matches('\n').lines().skip(1) {
-        let what = row.split('|').next().expect("a name").trim();
-        for name in SITUATIONS {
+    let (situations, events) = headers();
+    for what in events {
+        for &name in &situations {
             let mut assistant = situation(name);
             let _ = assistant.on_event(&event(SensorKind::Removed));
             let actions = happen(what, &mut assistant);
@@ -233,7 +337,17 @@ fn while_the_glasses_are_off_only_wearing_them_counts() {
 /// With the dashboard open, a touch closes it and does nothing else, unless it is a long press.
 #[test]
 fn the_dashboard_takes_the_first_touch() {
-    for name in ["idle", "paging", "error", "error-load"] {
+    for name in [
+        "idle",
+        "paging",
+        "error",
+        "error-load",
+        "menu",
+        "notes",
+        "summary",
+        "forgetting",
+        "error-notes",
+    ] {
         for what in [
             "tap",
             "double-tap",
@@ -274,20 +388,38 @@ fn the_dashboard_takes_the_first_touch() {
     }
 }
 
+/// A touchpad that tells of the tap before the double-tap that it begins.
+#[test]
+fn a_double_tap_leaves_whether_a_tap_was_told_before_it_or_not() {
+    let (situations, _) = headers();
+    for name in situations {
+        let left = ["alone", "after a tap"].map(|how| {
+            let mut assistant = situation(name);
+            let notes = assistant.notes().count();
+            if how == "after a tap" {
+                let _ = happen("tap", &mut assistant);
+            }
+            let _ = happen("double-tap", &mut assistant);
+            assert_eq!(assistant.notes().count(), notes, "{name}, {how}");
+            assistant.state()
+        });
+        // A tap puts the error page away, or tries again.
+        if !name.starts_with("error") {
+            assert_eq!(left[0], left[1], "{name}");
+        }
+    }
+}
+
 /// Whatever is done in whatever order, at most one generation runs, and every prompt has its question.
 #[test]
 fn no_order_of_events_breaks_the_protocol() {
-    let names: Vec<&str> = TABLE
-        .trim_start_matches('\n')
-        .lines()
-        .skip(1)
-        .map(|row| row.split('|').next().expect("a name").trim())
-        .collect();
+    let (_, names) = headers();
     // xorshift: the same walk in every run.
     let mut random = 0x2545_f491_4f6c_dd1d_u64;
     let mut assistant = Box::new(Assistant::new(DISPLAY));
     let (mut running, mut prompts) = (false, 0);
-    for _ in 0..200_000 {
+    let mut seen = BTreeSet::new();
+    for _ in 0..1_000_000 {
         random ^= random << 13;
         random ^= random >> 7;
         random ^= random << 17;
@@ -303,6 +435,9 @@ fn no_order_of_events_breaks_the_protocol() {
         if actions.contains(Action::Prompt) {
             assert!(!running, "a second prompt at {what}");
             assert!(!assistant.question().is_empty());
+            let chat = assistant.chat();
+            let last = chat.turns().last().expect("a turn");
+            assert!(last.0 == Role::User && !last.1.is_empty());
             assert!(assistant.answer().is_empty());
             running = true;
             prompts += 1;
@@ -311,7 +446,11 @@ fn no_order_of_events_breaks_the_protocol() {
             assert!(running, "cancelled nothing at {what}");
         }
         assert!(assistant.page() < assistant.pages().count());
-        let busy = matches!(assistant.state(), State::Thinking | State::Answering);
+        let busy = matches!(
+            assistant.state(),
+            State::Thinking | State::Answering | State::Translating | State::Summarizing
+        );
+        seen.insert(assistant.state().name());
         assert!(
             !busy || running,
             "{} without a generation after {what}",
@@ -319,9 +458,10 @@ fn no_order_of_events_breaks_the_protocol() {
         );
     }
     assert!(prompts > 200, "{prompts}");
+    assert_eq!(seen.len(), State::ALL.len(), "{seen:?}");
 }
 
 #[test]
 fn it_fits_a_static() {
-    assert!(size_of::<Assistant>() < 24 * 1024);
+    assert!(size_of::<Assistant>() < 72 * 1024);
 }

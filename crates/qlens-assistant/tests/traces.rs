@@ -21,6 +21,9 @@ struct Trace {
     about: String,
     display: Option<[u32; 2]>,
     system: Option<String>,
+    script: Option<String>,
+    /// Wall time at application time zero.
+    unix_s: Option<u64>,
     step: Vec<Step>,
 }
 
@@ -62,6 +65,7 @@ enum Event {
     Battery(u8),
     Temperature(i32),
     Ambient(u32),
+    Mark(u32),
 }
 
 #[derive(Deserialize)]
@@ -101,6 +105,20 @@ struct Expect {
     turns: Option<Vec<[String; 2]>>,
     turn_count: Option<usize>,
     system: Option<String>,
+    /// The menu's entry.
+    chosen: Option<String>,
+    captions: Option<Vec<String>>,
+    waiting: Option<usize>,
+    missed: Option<u32>,
+    /// The list of notes.
+    notes: Option<Vec<String>>,
+    note_count: Option<usize>,
+    lost: Option<u32>,
+    /// What of the teleprompter's text was not read begins with this.
+    ahead: Option<String>,
+    time: Option<String>,
+    /// What the model is asked: how many turns, what the system prompt has in it, and the last turn.
+    asked: Option<(usize, String, String)>,
 }
 
 fn apply(step: &Step, at_us: u64, assistant: &mut Assistant) -> Actions {
@@ -124,6 +142,7 @@ fn apply(step: &Step, at_us: u64, assistant: &mut Assistant) -> Actions {
             },
             Event::Temperature(milli_celsius) => SensorKind::Temperature { milli_celsius },
             Event::Ambient(lux) => SensorKind::Ambient { lux },
+            Event::Mark(number) => SensorKind::Mark { number },
         };
         actions = actions.union(assistant.on_event(&SensorEvent::new(at_us, kind)));
     }
@@ -206,7 +225,7 @@ fn check(expect: &Expect, assistant: &Assistant, at: &str) {
     if let Some(text) = &expect.page_text {
         let shown = assistant
             .pages()
-            .slice(assistant.answer(), assistant.page());
+            .slice(assistant.sheet().text, assistant.page());
         assert_eq!(shown, text, "{at}: text of the page");
     }
     if let Some(turns) = &expect.turns {
@@ -227,6 +246,50 @@ fn check(expect: &Expect, assistant: &Assistant, at: &str) {
             "{at}: system prompt"
         );
     }
+    check_applications(expect, assistant, at);
+}
+
+fn check_applications(expect: &Expect, assistant: &Assistant, at: &str) {
+    if let Some(chosen) = &expect.chosen {
+        assert_eq!(assistant.chosen().name(), chosen, "{at}: entry of the menu");
+    }
+    let translate = assistant.captions();
+    if let Some(captions) = &expect.captions {
+        let shown: Vec<&str> = translate.captions().lines().collect();
+        assert_eq!(&shown, captions, "{at}: captions");
+    }
+    if let Some(waiting) = expect.waiting {
+        assert_eq!(translate.waiting(), waiting, "{at}: utterances that wait");
+    }
+    if let Some(missed) = expect.missed {
+        assert_eq!(translate.missed(), missed, "{at}: utterances missed");
+    }
+    if let Some(notes) = &expect.notes {
+        let listed: Vec<&str> = assistant.notes().list().lines().collect();
+        assert_eq!(&listed, notes, "{at}: notes");
+    }
+    if let Some(count) = expect.note_count {
+        assert_eq!(assistant.notes().count(), count, "{at}: notes");
+    }
+    if let Some(lost) = expect.lost {
+        assert_eq!(assistant.notes().lost(), lost, "{at}: notes lost");
+    }
+    if let Some(ahead) = &expect.ahead {
+        let prompter = assistant.teleprompter();
+        let rest = &prompter.script()[prompter.read()..];
+        assert!(rest.starts_with(ahead), "{at}: ahead is {rest:?}");
+    }
+    if let Some(time) = &expect.time {
+        let shown = assistant.time_of_day().map(|time| time.to_string());
+        assert_eq!(shown.unwrap_or_default(), *time, "{at}: time of day");
+    }
+    if let Some((turns, system, user)) = &expect.asked {
+        let chat = assistant.chat();
+        assert_eq!(chat.turns().len(), *turns, "{at}: turns of {chat:?}");
+        let (first, last) = (chat.turns()[0].1, chat.turns()[turns - 1].1);
+        assert!(first.contains(system), "{at}: the system prompt is {first}");
+        assert_eq!(last, user, "{at}: what the model is asked");
+    }
 }
 
 fn replay(name: &str, trace: &Trace) {
@@ -238,6 +301,10 @@ fn replay(name: &str, trace: &Trace) {
     assistant
         .set_system(trace.system.as_deref())
         .expect("a system prompt that fits");
+    assistant
+        .set_script(trace.script.as_deref().unwrap_or_default())
+        .expect("a script that fits");
+    assistant.set_wall_origin(trace.unix_s);
     let (mut hud, mut frame) = (Hud::new(size), Frame::new(size));
     hud.draw(&assistant, &mut frame).expect("draws");
     let (mut at_us, mut checked) = (0, 0);
@@ -305,7 +372,7 @@ fn recorded_traces() {
         }
     }
     assert!(
-        names.len() >= 16,
+        names.len() >= 34,
         "only {} traces in {}",
         names.len(),
         folder.display()

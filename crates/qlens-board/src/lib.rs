@@ -11,6 +11,7 @@
 //! | [`memory`] | the memory map, and whether a model and its arena fit it |
 //! | [`store`] | [`ModelStore`]: where a model's bytes come from |
 //! | [`load`] | [`load_model`]: a store's bytes into RAM, hashed on the way |
+//! | [`notes`] | [`NoteStore`]: where what the wearer wants kept is kept |
 //! | [`sha256`] | SHA-256 whose compression function a board may replace by its own instructions |
 //! | `description` | `board.toml`, read on the host (feature `std`) |
 //! | [`fake`] | a host fake of each trait, with faults to inject |
@@ -28,6 +29,7 @@ pub mod gesture;
 pub mod line;
 pub mod load;
 pub mod memory;
+pub mod notes;
 pub mod queue;
 pub mod sha256;
 pub mod store;
@@ -36,6 +38,7 @@ pub mod traits;
 pub use event::{Direction, SensorEvent, SensorKind, Utterance};
 pub use load::{LoadError, load_model};
 pub use memory::{Layout, MemoryMap, Span, Usage};
+pub use notes::{Note, NoteError, NoteStore, RamNotes};
 pub use queue::EventQueue;
 pub use store::{ModelInfo, ModelStore, StoreError};
 pub use traits::{

@@ -85,7 +85,7 @@ fn help(core: usize) -> ! {
     }
 }
 
-/// 20 KiB, so not on the stack.
+/// 70 KiB, so not on the stack.
 static ASSISTANT: SpinMutex<Assistant> = SpinMutex::new(Assistant::new(PICTURE));
 
 /// The rest of the boot core's life. To be called once, from [`Platform::main`](crate::Platform::main).

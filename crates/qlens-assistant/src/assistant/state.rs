@@ -20,11 +20,27 @@ pub enum State {
     Paging,
     /// Something went wrong, and a sentence says what.
     Error,
+    /// What can be done, to choose from.
+    Menu,
+    /// Translate is open, and nothing is being translated.
+    Captions,
+    /// Translate is open, and an utterance is with the model.
+    Translating,
+    /// The list of notes.
+    Notes,
+    /// Notes is open, and their summary is being written.
+    Summarizing,
+    /// Notes is open, and their summary is there to be read.
+    Summary,
+    /// Notes is open, and asks whether to forget them all.
+    Forgetting,
+    /// A text to be read aloud.
+    Teleprompter,
 }
 
 impl State {
     /// Every state.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 15] = [
         Self::Loading,
         Self::Idle,
         Self::Listening,
@@ -32,6 +48,14 @@ impl State {
         Self::Answering,
         Self::Paging,
         Self::Error,
+        Self::Menu,
+        Self::Captions,
+        Self::Translating,
+        Self::Notes,
+        Self::Summarizing,
+        Self::Summary,
+        Self::Forgetting,
+        Self::Teleprompter,
     ];
 
     /// The word for traces and logs.
@@ -44,7 +68,37 @@ impl State {
             Self::Answering => "answering",
             Self::Paging => "paging",
             Self::Error => "error",
+            Self::Menu => "menu",
+            Self::Captions => "captions",
+            Self::Translating => "translating",
+            Self::Notes => "notes",
+            Self::Summarizing => "summarizing",
+            Self::Summary => "summary",
+            Self::Forgetting => "forgetting",
+            Self::Teleprompter => "teleprompter",
         }
+    }
+
+    /// Whether Notes is open: what is said is a note.
+    pub(super) const fn is_of_notes(self) -> bool {
+        matches!(
+            self,
+            Self::Notes | Self::Summarizing | Self::Summary | Self::Forgetting
+        )
+    }
+
+    /// Whether a look upwards opens the dashboard: not while somebody talks or reads along.
+    pub(super) const fn may_open_dashboard(self) -> bool {
+        matches!(
+            self,
+            Self::Idle
+                | Self::Paging
+                | Self::Error
+                | Self::Menu
+                | Self::Notes
+                | Self::Summary
+                | Self::Forgetting
+        )
     }
 }
 
@@ -90,16 +144,4 @@ impl Progress {
         // Wide enough for any two u64.
         (done as u128 * 100 / self.total as u128) as u32
     }
-}
-
-/// What the sensors said last, for the dashboard.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct Readings {
-    /// Charge of the battery, 0 to 100.
-    pub battery_percent: Option<u8>,
-    /// Whether it is on the charger.
-    pub charging: bool,
-    /// Temperature of the chip in degrees Celsius.
-    pub celsius: Option<i16>,
 }

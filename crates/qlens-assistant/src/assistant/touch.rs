@@ -1,36 +1,49 @@
 //! What the wearer's hands do to the assistant: touches, and taking the glasses off and putting them on.
 
-use qlens_board::Direction;
+use qlens_board::{Direction, NoteStore};
 
-use super::{Assistant, Fault, Progress, State};
+use super::{Assistant, Entry, Fault, Progress, State};
 use crate::action::{Action, Actions};
+use crate::applications::menu::Menu;
 
-impl Assistant {
+impl<N: NoteStore> Assistant<N> {
     pub(super) fn tap(&mut self) -> Actions {
         match self.state {
             State::Idle if !self.answer().is_empty() => {
-                self.page = 0;
+                self.ask.reader.show_first();
                 self.go(State::Paging)
             }
-            State::Answering | State::Paging => self.turn_page(true),
+            State::Answering | State::Paging | State::Summarizing | State::Summary => {
+                self.turn_page(true)
+            }
             State::Error if self.fault == Fault::Load => {
                 self.loading = Progress::default();
                 self.go(State::Loading).with(Action::Load)
             }
-            State::Error => self.go(State::Idle),
+            State::Error => self.put_error_away(),
+            State::Menu => self.open(self.menu.chosen()),
+            State::Notes if self.notes.count() > 0 => {
+                self.notes.summarize();
+                self.outdate();
+                self.go(State::Summarizing).union(self.prompt())
+            }
             _ => Actions::NONE,
         }
     }
 
     pub(super) fn double_tap(&mut self) -> Actions {
         match self.state {
-            State::Listening | State::Paging => self.go(State::Idle),
-            State::Thinking | State::Answering => {
+            State::Loading | State::Idle => Actions::NONE,
+            State::Error if self.fault == Fault::Load => Actions::NONE,
+            State::Error => self.put_error_away(),
+            State::Summary | State::Forgetting => {
+                self.outdate();
+                self.go(State::Notes)
+            }
+            _ => {
                 let cancel = self.cancel();
                 self.go(State::Idle).union(cancel)
             }
-            State::Error if self.fault != Fault::Load => self.go(State::Idle),
-            _ => Actions::NONE,
         }
     }
 
@@ -46,23 +59,88 @@ impl Assistant {
     }
 
     pub(super) fn swipe(&mut self, direction: Direction) -> Actions {
+        let forward = matches!(direction, Direction::Forward | Direction::Down);
         match self.state {
-            State::Answering | State::Paging => {
-                self.turn_page(matches!(direction, Direction::Forward | Direction::Down))
+            State::Idle => {
+                self.menu = Menu::new();
+                self.go(State::Menu)
             }
+            State::Menu => {
+                let moved = self.menu.step(forward);
+                self.redraw_if(moved)
+            }
+            State::Answering
+            | State::Paging
+            | State::Summarizing
+            | State::Summary
+            | State::Teleprompter => self.turn_page(forward),
+            State::Notes => {
+                let turned = self.turn_page(forward);
+                if turned.is_empty() && forward && self.notes.count() > 0 {
+                    return self.go(State::Forgetting);
+                }
+                turned
+            }
+            State::Forgetting => match direction {
+                Direction::Up => self.forget(),
+                Direction::Back => self.go(State::Notes),
+                _ => Actions::NONE,
+            },
             _ => Actions::NONE,
         }
     }
 
     fn turn_page(&mut self, forward: bool) -> Actions {
-        let page = if forward {
-            (self.page + 1).min(self.pages.count() - 1)
-        } else {
-            self.page.saturating_sub(1)
+        let turned = match self.state {
+            State::Notes => self.notes.reader.turn(forward),
+            State::Summarizing | State::Summary => self.notes.summary.reader.turn(forward),
+            State::Teleprompter => self.teleprompter.turn(forward),
+            _ => self.ask.reader.turn(forward),
         };
-        let changed = page != self.page;
-        self.page = page;
-        self.redraw_if(changed)
+        self.redraw_if(turned)
+    }
+
+    fn forget(&mut self) -> Actions {
+        let cleared = self.notes.clear();
+        self.outdate();
+        let actions = self.go(State::Notes);
+        match cleared {
+            Ok(()) => actions,
+            Err(error) => self.show_error(Fault::Speech, &error),
+        }
+    }
+
+    /// Opens what was chosen.
+    fn open(&mut self, entry: Entry) -> Actions {
+        self.outdate();
+        match entry {
+            Entry::Ask => self.go(State::Listening),
+            Entry::Translate => {
+                self.translate.clear();
+                self.go(State::Captions)
+            }
+            Entry::Notes => {
+                let listed = self.notes.open();
+                let actions = self.go(State::Notes);
+                match listed {
+                    Ok(()) => actions,
+                    Err(error) => self.show_error(Fault::Speech, &error),
+                }
+            }
+            Entry::Teleprompter => {
+                self.teleprompter.open(self.ask.conversation.last_answer());
+                self.go(State::Teleprompter)
+            }
+            Entry::Dashboard => {
+                let actions = self.go(State::Idle);
+                actions.union(self.look_up(true))
+            }
+        }
+    }
+
+    fn put_error_away(&mut self) -> Actions {
+        self.outdate();
+        self.go(self.back)
     }
 
     pub(super) fn remove(&mut self) -> Actions {
@@ -70,13 +148,14 @@ impl Assistant {
             return Actions::NONE;
         }
         let cancel = self.cancel();
-        if matches!(
+        // What is there to be read stays; whoever puts the glasses on again is not listened to unasked.
+        if !matches!(
             self.state,
-            State::Listening | State::Thinking | State::Answering
+            State::Loading | State::Idle | State::Paging | State::Error | State::Teleprompter
         ) {
             self.state = State::Idle;
         }
-        self.dashboard = false;
+        self.looking_up = false;
         self.asleep = true;
         cancel.with(Action::Sleep)
     }

@@ -77,6 +77,15 @@ impl Geometry {
         self.band(above, below.saturating_sub(above))
     }
 
+    /// Where captions stand: all above the last line.
+    pub(super) const fn captions(&self) -> Rectangle {
+        let lines = self.footer().top_left.y as u32 / LINE_HEIGHT;
+        // Whole lines, and no room between the last of them and what is below.
+        let height = lines * LINE_HEIGHT;
+        let bottom = self.footer().top_left.y as u32;
+        self.band(bottom.saturating_sub(height), height)
+    }
+
     /// Where page numbers and hints stand; empty on low displays.
     pub const fn footer(&self) -> Rectangle {
         let height = self.footer_lines * LINE_HEIGHT;

@@ -6,18 +6,23 @@
 //! page is mostly black and an idle one almost dark.
 
 mod canvas;
+mod captions;
 mod geometry;
 mod screens;
+
+use core::ops::Range;
 
 use embedded_graphics::draw_target::DrawTarget;
 use embedded_graphics::geometry::Size;
 use embedded_graphics::pixelcolor::Gray8;
+use qlens_board::NoteStore;
 
-use crate::assistant::{Assistant, Progress, Readings, State, Stop};
+use crate::assistant::{Assistant, Entry, Progress, Readings, Sheet, State, TimeOfDay};
 use crate::layout::{Breaker, Step};
 use crate::typeface::Typeface;
 
-use canvas::{BLACK, BRIGHT, Canvas};
+use canvas::{BLACK, BRIGHT, Canvas, DIM};
+use captions::Captions;
 pub use geometry::Geometry;
 
 /// What is on the display.
@@ -25,54 +30,63 @@ pub use geometry::Geometry;
 enum Picture {
     /// Nothing.
     Dark,
-    /// The dashboard with these readings, over this content.
-    Dashboard(Readings, u32),
+    /// The dashboard with these readings at this time, over this content.
+    Dashboard(Readings, Option<TimeOfDay>, u32),
     /// The bar that shows the model being loaded.
     Loading { content: u32, progress: Progress },
     /// The page that invites to talk, and whether there is an answer to go back to.
     Idle(bool),
     /// The page that shows that somebody listens.
     Listening,
-    /// A question, and below it what comes of it.
-    Question { content: u32, body: Body },
+    /// A heading, and below it what comes of it.
+    Sheet { content: u32, body: Body },
+    /// The menu at this entry.
+    Menu(Entry),
+    /// Captions.
+    Captions(Captions),
+    /// The page that asks whether to forget so many notes.
+    Forgetting(usize),
     /// The error page with this content.
     Error(u32),
 }
 
-/// What is below a question.
+/// What is below a heading.
 #[derive(Clone, Debug)]
 enum Body {
-    /// The progress of reading it, in percent.
+    /// The model's progress of reading the question, in percent.
     Thinking(u32),
-    /// A page of the answer.
-    Answer {
+    /// A page of text.
+    Text {
         page: usize,
         breaker: Breaker,
+        /// The byte of the text before which it is dim.
+        read: usize,
         /// Whether the page is full: what comes after stands on the next one.
         full: bool,
         footer: Footer,
     },
 }
 
-/// The last line of a page of the answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The last line of a page.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Footer {
+    hint: &'static str,
+    /// Utterances that wait to be translated.
+    waiting: usize,
+    lost: u32,
     page: usize,
+    /// Pages; their number is shown if there is more than one.
     count: usize,
-    writing: bool,
-    cut_short: bool,
 }
 
 impl Footer {
-    fn of(assistant: &Assistant) -> Self {
+    fn of(sheet: &Sheet<'_>) -> Self {
         Self {
-            page: assistant.page(),
-            count: assistant.pages().count(),
-            writing: assistant.state() == State::Answering,
-            cut_short: matches!(
-                assistant.ended(),
-                Some(Stop::MaxTokens | Stop::ContextFull | Stop::Deadline)
-            ),
+            hint: sheet.hint,
+            waiting: 0,
+            lost: sheet.lost,
+            page: sheet.page,
+            count: sheet.pages.count(),
         }
     }
 }
@@ -110,9 +124,10 @@ impl Hud {
     ///
     /// # Errors
     /// Whatever the display reports. The next call then draws everything.
-    pub fn draw<D>(&mut self, assistant: &Assistant, display: &mut D) -> Result<(), D::Error>
+    pub fn draw<D, N>(&mut self, assistant: &Assistant<N>, display: &mut D) -> Result<(), D::Error>
     where
         D: DrawTarget<Color = Gray8>,
+        N: NoteStore,
     {
         let drawn = self.picture.take();
         let mut canvas = Canvas { display };
@@ -120,14 +135,15 @@ impl Hud {
         Ok(())
     }
 
-    fn paint<D>(
+    fn paint<D, N>(
         &self,
         drawn: Option<Picture>,
-        assistant: &Assistant,
+        assistant: &Assistant<N>,
         canvas: &mut Canvas<'_, D>,
     ) -> Result<Picture, D::Error>
     where
         D: DrawTarget<Color = Gray8>,
+        N: NoteStore,
     {
         let geometry = self.geometry;
         let content = assistant.content();
@@ -138,13 +154,14 @@ impl Hud {
             return Ok(Picture::Dark);
         }
         if assistant.dashboard() {
-            let readings = assistant.readings();
-            if !matches!(drawn, Some(Picture::Dashboard(old, of)) if old == readings && of == content)
+            let (readings, time) = (assistant.readings(), assistant.time_of_day());
+            if !matches!(drawn, Some(Picture::Dashboard(old, then, of))
+                if old == readings && then == time && of == content)
             {
                 canvas.fill(geometry.display(), BLACK)?;
                 screens::dashboard(geometry, assistant, canvas)?;
             }
-            return Ok(Picture::Dashboard(readings, content));
+            return Ok(Picture::Dashboard(readings, time, content));
         }
         match assistant.state() {
             State::Loading => {
@@ -184,21 +201,55 @@ impl Hud {
                 }
                 Ok(Picture::Error(content))
             }
-            State::Thinking | State::Answering | State::Paging => {
+            State::Menu => {
+                let chosen = assistant.chosen();
+                if !matches!(drawn, Some(Picture::Menu(_))) {
+                    canvas.fill(geometry.display(), BLACK)?;
+                }
+                if !matches!(drawn, Some(Picture::Menu(old)) if old == chosen) {
+                    screens::menu(geometry, chosen, canvas)?;
+                }
+                Ok(Picture::Menu(chosen))
+            }
+            State::Captions | State::Translating => {
                 let known = match drawn {
-                    Some(Picture::Question { content: of, body }) if of == content => Some(body),
+                    Some(Picture::Captions(captions)) => Some(captions),
                     _ => None,
                 };
+                let drawn = captions::draw(geometry, known, assistant, canvas)?;
+                Ok(Picture::Captions(drawn))
+            }
+            State::Forgetting => {
+                let count = assistant.notes().count();
+                if !matches!(drawn, Some(Picture::Forgetting(old)) if old == count) {
+                    canvas.fill(geometry.display(), BLACK)?;
+                    screens::forgetting(geometry, count, canvas)?;
+                }
+                Ok(Picture::Forgetting(count))
+            }
+            State::Thinking
+            | State::Answering
+            | State::Paging
+            | State::Notes
+            | State::Summarizing
+            | State::Summary
+            | State::Teleprompter => {
+                let known = match drawn {
+                    Some(Picture::Sheet { content: of, body }) if of == content => Some(body),
+                    _ => None,
+                };
+                let sheet = assistant.sheet();
                 if known.is_none() {
                     canvas.fill(geometry.display(), BLACK)?;
-                    screens::question(geometry, assistant.question(), canvas)?;
+                    screens::heading(geometry, sheet.heading, canvas)?;
                 }
-                let body = if assistant.state() == State::Thinking {
-                    self.thinking(known.as_ref(), assistant, canvas)?
+                let body = if assistant.is_thinking() {
+                    let percent = assistant.prefill().percent();
+                    self.thinking(known.as_ref(), percent, canvas)?
                 } else {
-                    self.answer(known, assistant, canvas)?
+                    self.text(known, &sheet, canvas)?
                 };
-                Ok(Picture::Question { content, body })
+                Ok(Picture::Sheet { content, body })
             }
         }
     }
@@ -206,13 +257,12 @@ impl Hud {
     fn thinking<D>(
         &self,
         known: Option<&Body>,
-        assistant: &Assistant,
+        percent: u32,
         canvas: &mut Canvas<'_, D>,
     ) -> Result<Body, D::Error>
     where
         D: DrawTarget<Color = Gray8>,
     {
-        let percent = assistant.prefill().percent();
         match known {
             Some(&Body::Thinking(old)) if old == percent => {}
             Some(&Body::Thinking(old)) if old < percent => {
@@ -227,54 +277,88 @@ impl Hud {
         Ok(Body::Thinking(percent))
     }
 
-    fn answer<D>(
+    fn text<D>(
         &self,
         known: Option<Body>,
-        assistant: &Assistant,
+        sheet: &Sheet<'_>,
         canvas: &mut Canvas<'_, D>,
     ) -> Result<Body, D::Error>
     where
         D: DrawTarget<Color = Gray8>,
     {
         let area = self.geometry.answer();
-        let current = assistant.page();
-        let (mut breaker, mut full, old_footer) = match known {
-            Some(Body::Answer {
+        let read = if sheet.is_empty {
+            usize::MAX
+        } else {
+            sheet.read
+        };
+        let start = sheet.pages.start(sheet.page).unwrap_or_default();
+        let known = match known {
+            Some(Body::Text {
                 page,
                 breaker,
+                read: old,
                 full,
                 footer,
-            }) if page == current => (breaker, full, Some(footer)),
-            _ => {
-                canvas.fill(area, BLACK)?;
-                let start = assistant.pages().start(current).unwrap_or_default();
-                (Breaker::new(self.geometry.page(), start), false, None)
-            }
+            }) if page == sheet.page && old <= read => Some((breaker, old, full, footer)),
+            _ => None,
         };
-        let mut result = Ok(());
-        if !full {
-            breaker.feed(assistant.answer(), &Typeface, &mut |step| {
-                result = match step {
-                    Step::Glyph { ch, line, x, .. } => canvas.character(area, ch, line, x, BRIGHT),
-                    Step::Carry { line, x } => canvas.blank_from(area, line, x),
-                    Step::Page { .. } => {
-                        full = true;
-                        return false;
-                    }
-                };
-                result.is_ok()
-            });
+        let old_footer = known.as_ref().map(|&(.., footer)| footer);
+        let (mut breaker, old_read, mut full) = if let Some((breaker, old, full, _)) = known {
+            (breaker, old, full)
+        } else {
+            canvas.fill(area, BLACK)?;
+            (Breaker::new(self.geometry.page(), start), read, false)
+        };
+        if old_read < read {
+            // Laid out as it was, so that every character is where it was.
+            let whole = sheet.text.get(..breaker.consumed()).unwrap_or_default();
+            let mut again = Breaker::new(self.geometry.page(), start);
+            self.lay_out(&mut again, whole, old_read..read, read, canvas)?;
         }
-        result?;
-        let footer = Footer::of(assistant);
+        if !full {
+            full = self.lay_out(&mut breaker, sheet.text, 0..usize::MAX, read, canvas)?;
+        }
+        let footer = Footer::of(sheet);
         if old_footer != Some(footer) {
             screens::footer(self.geometry, footer, canvas)?;
         }
-        Ok(Body::Answer {
-            page: current,
+        Ok(Body::Text {
+            page: sheet.page,
             breaker,
+            read,
             full,
             footer,
         })
+    }
+
+    /// Lays out what `text` has grown by, and draws what of that is in `part`, dim if it is before byte `read`.
+    /// Returns whether the page is full.
+    fn lay_out<D>(
+        &self,
+        breaker: &mut Breaker,
+        text: &str,
+        part: Range<usize>,
+        read: usize,
+        canvas: &mut Canvas<'_, D>,
+    ) -> Result<bool, D::Error>
+    where
+        D: DrawTarget<Color = Gray8>,
+    {
+        let area = self.geometry.answer();
+        let (mut result, mut full) = (Ok(()), false);
+        breaker.feed(text, &Typeface, &mut |step| {
+            match step {
+                Step::Glyph { at, ch, line, x } if part.contains(&at) => {
+                    let level = if at < read { DIM } else { BRIGHT };
+                    result = canvas.character(area, ch, line, x, level);
+                }
+                Step::Glyph { .. } => {}
+                Step::Carry { line, x } => result = canvas.blank_from(area, line, x),
+                Step::Page { .. } => full = true,
+            }
+            result.is_ok() && !full
+        });
+        result.map(|()| full)
     }
 }

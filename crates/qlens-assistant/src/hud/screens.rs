@@ -11,7 +11,7 @@ use heapless::String;
 use super::Footer;
 use super::canvas::{Align, BLACK, BRIGHT, Canvas, DIM, FAINT};
 use super::geometry::{GAUGE_HEIGHT, Geometry};
-use crate::assistant::{Assistant, Fault, Progress};
+use crate::assistant::{Assistant, Entry, Fault, Progress, State};
 use crate::typeface::LINE_HEIGHT;
 
 /// What is left of `area` below its first `pixels`.
@@ -46,9 +46,9 @@ fn loading_progress(geometry: Geometry) -> Rectangle {
 }
 
 /// The model being loaded. If `known` is what is drawn already, only its progress is drawn.
-pub(super) fn loading<D>(
+pub(super) fn loading<D, N>(
     geometry: Geometry,
-    assistant: &Assistant,
+    assistant: &Assistant<N>,
     known: Option<Progress>,
     canvas: &mut Canvas<'_, D>,
 ) -> Result<(), D::Error>
@@ -131,10 +131,10 @@ where
     )
 }
 
-/// The question, dimmer than its answer, with a rule below it.
-pub(super) fn question<D>(
+/// The heading, dimmer than what stands below it, with a rule between them.
+pub(super) fn heading<D>(
     geometry: Geometry,
-    question: &str,
+    heading: &str,
     canvas: &mut Canvas<'_, D>,
 ) -> Result<(), D::Error>
 where
@@ -147,7 +147,7 @@ where
     let text = geometry.question_lines() * LINE_HEIGHT;
     canvas.text(
         Rectangle::new(area.top_left, Size::new(area.size.width, text)),
-        question,
+        heading,
         Align::Left,
         DIM,
     )?;
@@ -191,7 +191,7 @@ where
     canvas.gauge(gauge_in(area), percent)
 }
 
-/// The last line of a page of the answer.
+/// The last line of a page.
 pub(super) fn footer<D>(
     geometry: Geometry,
     footer: Footer,
@@ -202,12 +202,22 @@ where
 {
     let area = geometry.footer();
     canvas.fill(area, BLACK)?;
-    let state = match (footer.writing, footer.cut_short) {
-        (true, _) => "…",
-        (_, true) => "Cut short",
-        _ => "",
-    };
-    canvas.line(area, state, Align::Left, DIM)?;
+    let mut left = String::<64>::new();
+    let _ = left.push_str(footer.hint);
+    for (count, word) in [
+        (footer.waiting as u64, "waiting"),
+        (u64::from(footer.lost), "lost"),
+    ] {
+        if count > 0 {
+            let apart = match left.chars().next_back() {
+                None => "",
+                Some('…') => " ",
+                Some(_) => ", ",
+            };
+            let _ = write!(left, "{apart}{count} {word}");
+        }
+    }
+    canvas.line(area, &left, Align::Left, DIM)?;
     if footer.count > 1 {
         let mut pages = String::<16>::new();
         let _ = write!(pages, "{}/{}", footer.page + 1, footer.count);
@@ -216,10 +226,57 @@ where
     Ok(())
 }
 
-/// What went wrong, and what to do about it.
-pub(super) fn error<D>(
+/// The menu. It may stand there already, at another entry.
+pub(super) fn menu<D>(
     geometry: Geometry,
-    assistant: &Assistant,
+    chosen: Entry,
+    canvas: &mut Canvas<'_, D>,
+) -> Result<(), D::Error>
+where
+    D: DrawTarget<Color = Gray8>,
+{
+    let all = Entry::ALL.len() as u32;
+    let lines = geometry.page().lines.min(all);
+    let area = middle(geometry.answer(), lines);
+    let area = Rectangle::new(
+        area.top_left,
+        Size::new(area.size.width, area.size.height.min(lines * LINE_HEIGHT)),
+    );
+    canvas.fill(area, BLACK)?;
+    // On a low display the chosen one is the last that fits, or above it.
+    let first = (chosen as usize + 1).saturating_sub(lines as usize);
+    for (line, entry) in Entry::ALL[first..].iter().take(lines as usize).enumerate() {
+        let level = if *entry == chosen { BRIGHT } else { DIM };
+        let row = below(area, line as u32 * LINE_HEIGHT);
+        canvas.line(row, entry.name(), Align::Center, level)?;
+    }
+    canvas.line(geometry.footer(), "Swipe, tap to open", Align::Center, DIM)
+}
+
+/// Whether all notes are to be forgotten.
+pub(super) fn forgetting<D>(
+    geometry: Geometry,
+    count: usize,
+    canvas: &mut Canvas<'_, D>,
+) -> Result<(), D::Error>
+where
+    D: DrawTarget<Color = Gray8>,
+{
+    let mut question = String::<48>::new();
+    let _ = match count {
+        1 => write!(question, "Forget the note?"),
+        _ => write!(question, "Forget all {count} notes?"),
+    };
+    let area = middle(geometry.answer(), 1);
+    canvas.line(area, &question, Align::Center, BRIGHT)?;
+    let hint = "Swipe up to forget, back to keep";
+    canvas.line(geometry.footer(), hint, Align::Center, DIM)
+}
+
+/// What went wrong, and what to do about it.
+pub(super) fn error<D, N>(
+    geometry: Geometry,
+    assistant: &Assistant<N>,
     canvas: &mut Canvas<'_, D>,
 ) -> Result<(), D::Error>
 where
@@ -227,6 +284,7 @@ where
 {
     let advice = match assistant.fault() {
         Fault::Load => "Tap to try again.",
+        _ if assistant.back() != State::Idle => "Tap to go back.",
         Fault::Generation => "Hold to ask again.",
         Fault::Speech => "Hold to say it again.",
     };
@@ -252,18 +310,24 @@ where
     canvas.line(below(area, height + apart), advice, Align::Left, DIM)
 }
 
-/// Battery, temperature, and how the last answer began.
-pub(super) fn dashboard<D>(
+/// The time of day, battery, temperature, and how the last answer began.
+pub(super) fn dashboard<D, N>(
     geometry: Geometry,
-    assistant: &Assistant,
+    assistant: &Assistant<N>,
     canvas: &mut Canvas<'_, D>,
 ) -> Result<(), D::Error>
 where
     D: DrawTarget<Color = Gray8>,
 {
-    let area = geometry.answer();
+    let mut area = geometry.answer();
     let readings = assistant.readings();
     let mut text = String::<64>::new();
+    if let Some(time) = assistant.time_of_day() {
+        let _ = write!(text, "{time}");
+        canvas.line(area, &text, Align::Left, BRIGHT)?;
+        area = below(area, LINE_HEIGHT);
+        text.clear();
+    }
     match readings.battery_percent {
         Some(percent) => {
             let charging = if readings.charging { ", charging" } else { "" };
@@ -280,7 +344,8 @@ where
     }
     canvas.line(below(area, LINE_HEIGHT), &text, Align::Left, BRIGHT)?;
     // Models like to begin an answer with empty lines.
-    let first = assistant.answer().trim_start().lines().next();
+    let answer = assistant.conversation().last_answer();
+    let first = answer.trim_start().lines().next();
     let rest = below(area, 3 * LINE_HEIGHT);
     let two = Rectangle::new(
         rest.top_left,

@@ -12,11 +12,13 @@
 //! own, boxes if the font has none), hyphenation.
 
 mod class;
+mod reader;
 
 use heapless::Vec;
 
 pub use class::is_wide;
 use class::{Class, class};
+pub use reader::Reader;
 
 /// Pages that one answer can have at most. On the reference display an answer of
 /// [`ANSWER_BYTES`](crate::conversation::ANSWER_BYTES) has about a dozen.

@@ -3,6 +3,8 @@
 //! `QLENS_BLESS=1 cargo test -p qlens-assistant --test hud` writes the kept pictures anew; look at them
 //! before they are committed. A picture that differs is written beside the build's other output.
 
+mod applications;
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::fs;
@@ -71,6 +73,22 @@ fn answered(size: Size, question: &str, answer: &str) -> Box<Assistant> {
     }
     let _ = assistant.on_stop(Stop::EndOfTurn);
     assistant
+}
+
+fn happen(assistant: &mut Assistant, kind: SensorKind) {
+    let _ = assistant.on_event(&event(kind));
+}
+
+fn say(assistant: &mut Assistant, text: &str) {
+    happen(assistant, SensorKind::speech(text).expect("is short"));
+}
+
+/// Opens the menu's entry `entry`, from 0, of an assistant that is idle.
+fn open(assistant: &mut Assistant, entry: usize) {
+    for _ in 0..=entry {
+        happen(assistant, SensorKind::Swipe(Direction::Forward));
+    }
+    happen(assistant, SensorKind::Tap);
 }
 
 /// What a display that knows nothing shows of `assistant`.
