@@ -41,6 +41,12 @@ pub use boot::ram;
 
 /// What the shared code has to be able to do to a board from anywhere: in a panic, on any core.
 pub trait Platform: Sync {
+    /// Brings the console to its pins, and returns the rate of its clock in hertz if its line is to be set up
+    /// from that; `None` if it is set up already. Called before anything else.
+    fn prepare_console(&self) -> Option<u32> {
+        None
+    }
+
     /// Finds out what machine this is, and returns its bytes of RAM. Called once, on the boot core, on a
     /// small stack, with the first page table and a console that works. A machine that this firmware is not
     /// for is told about in the log and switched off.
