@@ -36,6 +36,13 @@ pub struct Machine {
     pub raw_image: Option<&'static str>,
 }
 
+impl Machine {
+    /// Whether it is as it is sold.
+    pub fn is_sold(&self) -> bool {
+        matches!(self.make, Make::Sold { .. })
+    }
+}
+
 /// What a machine is like from outside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Make {
@@ -46,9 +53,12 @@ pub enum Make {
         /// RAM when nothing is said.
         memory: &'static str,
     },
-    /// A board as it is sold: processor, cores and RAM are what they are, the model and everything else that the
-    /// firmware is told is on a card, and reports come on the console.
-    Sold,
+    /// A board as it is sold: processor and RAM are what they are, the model and everything else that the firmware
+    /// is told is on a card, and reports come on the console.
+    Sold {
+        /// Cores that it has.
+        cores: u32,
+    },
 }
 
 static MACHINES: [(&str, Machine); 3] = [
@@ -67,7 +77,7 @@ static MACHINES: [(&str, Machine); 3] = [
         "raspi3",
         Machine {
             kind: "raspi3b",
-            make: Make::Sold,
+            make: Make::Sold { cores: 4 },
             raw_image: Some("kernel8.img"),
         },
     ),
@@ -75,7 +85,7 @@ static MACHINES: [(&str, Machine); 3] = [
         "raspi4",
         Machine {
             kind: "raspi4b",
-            make: Make::Sold,
+            make: Make::Sold { cores: 4 },
             raw_image: Some("kernel8.img"),
         },
     ),

@@ -13,7 +13,7 @@ use anyhow::{Context as _, Result, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::ask::{self, Moment};
-use crate::boards::{self, Board, Make};
+use crate::boards::{self, Board};
 use crate::emulator::{Console, Display, Drive, Emulator, Machine};
 use crate::setup::{self, Need};
 use crate::{image, interrupt, model, workspace};
@@ -72,11 +72,7 @@ pub fn run(args: &Args) -> Result<()> {
         Need::Target(&board.triple),
         Need::Program(&setup::QEMU_SYSTEM),
     ])?;
-    if args.smp.is_some()
-        && board
-            .machine
-            .is_some_and(|machine| machine.make == Make::Sold)
-    {
+    if args.smp.is_some() && board.machine.is_some_and(boards::Machine::is_sold) {
         bail!("the board {:?} has the cores that it has", board.name);
     }
     let model = model::named_or_file(args.model.as_deref().unwrap_or(qlens_models::DEFAULT))?;

@@ -82,14 +82,18 @@ pub enum Display {
 }
 
 impl<'a> Machine<'a> {
-    /// The machine as it comes: two cores, everything else the board's and the firmware's own.
+    /// The machine as it comes: two cores unless the board has its own number, everything else the board's and the
+    /// firmware's own.
     pub fn of(board: &'a Board, image: &'a Path, drive: Drive<'a>) -> Self {
         Self {
             board,
             image,
             cpu: None,
             memory: None,
-            cores: 2,
+            cores: match board.machine.map(|machine| machine.make) {
+                Some(Make::Sold { cores }) => cores,
+                _ => 2,
+            },
             drive,
             context: None,
             system: None,
@@ -112,7 +116,7 @@ impl<'a> Machine<'a> {
             .with_context(|| format!("no emulator for the board {name:?}"))?;
         let (cpu, memory) = match machine.make {
             Make::Virt { cpu, memory } => (cpu, memory),
-            Make::Sold => return self.sold_arguments(machine.kind, folder),
+            Make::Sold { .. } => return self.sold_arguments(machine.kind, folder),
         };
         let cpu = self.cpu.unwrap_or(cpu);
         let mut line = Line::default();

@@ -28,10 +28,10 @@ pub use machine::{Display, Drive, Machine};
 pub use pixels::Pixels;
 pub use report::Report;
 
-use crate::boards::Make;
-use crate::interrupt;
 pub use folder::Folder;
 use process::Process;
+
+use crate::{boards, interrupt};
 
 /// A press this long is a long-press to the touchpad; the firmware asks for 600 ms.
 const LONG_PRESS: Duration = Duration::from_millis(900);
@@ -66,10 +66,7 @@ impl Emulator {
         let folder = Folder::new()?;
         let arguments = machine.arguments(&folder)?;
         let (sender, reports) = channel();
-        let is_sold = machine
-            .board
-            .machine
-            .is_some_and(|machine| machine.make == Make::Sold);
+        let is_sold = machine.board.machine.is_some_and(boards::Machine::is_sold);
         let on_console = is_sold.then(|| sender.clone());
         let mut process = Process::start(
             "qemu-system-aarch64",
