@@ -12,7 +12,7 @@ use core::fmt;
 use core::str::FromStr;
 use core::sync::atomic::{Ordering, fence};
 
-use qlens_firmware::wishes::{VALUE_BYTES, Value, Wishes};
+use qlens_board::settings::{VALUE_BYTES, Value, Wishes};
 
 use crate::board::device;
 
@@ -231,6 +231,10 @@ impl Settings {
             max_tokens: number("max_tokens"),
             system: self.text("system").unwrap_or_else(|error| {
                 log::warn!("{error}; the model's own system prompt applies");
+                None
+            }),
+            script: self.text("script").unwrap_or_else(|error| {
+                log::warn!("{error}; the teleprompter has no text");
                 None
             }),
             // A recording's time does not pass while the model works.

@@ -3,12 +3,12 @@
 use core::cell::RefCell;
 
 use qlens_board::Clock;
+use qlens_board::settings::Wishes;
 use qlens_firmware::clock::CounterClock;
 use qlens_firmware::cores::Cores;
 use qlens_firmware::glasses::Glasses;
 use qlens_firmware::power::Mains;
 use qlens_firmware::sensors::{Spoken, Typed};
-use qlens_firmware::wishes::Wishes;
 use qlens_link::HubSource;
 
 use crate::fw_cfg::Settings;

@@ -8,12 +8,12 @@ use embedded_io::ErrorKind;
 use embedded_sdmmc::{
     File, LfnBuffer, Mode, ShortFileName, TimeSource, Timestamp, VolumeIdx, VolumeManager,
 };
+use qlens_board::settings::{SettingError, Settings, TEXT_BYTES};
 use qlens_board::store::Flow;
 use qlens_board::{ModelInfo, ModelStore, StoreError};
 
 use crate::read_ahead::ReadAhead;
 use crate::sdhci::{CardError, Sdhci};
-use crate::settings::{self, Settings, TEXT_BYTES};
 
 /// Controllers that the card may be in, each with the VideoCore's number of its clock.
 const CONTROLLERS: &[(qlens_board::memory::Device, u32)] = &[
@@ -65,7 +65,7 @@ pub enum Fault {
     /// The card or its file system.
     Card(Error),
     /// What is in `qlens.txt`.
-    Settings(settings::SettingError),
+    Settings(SettingError),
 }
 
 impl fmt::Display for Fault {
@@ -97,7 +97,7 @@ impl Card {
         let mut text = [0; TEXT_BYTES];
         let size = found.size as usize;
         let Some(text) = text.get_mut(..size) else {
-            return Err(Fault::Settings(settings::SettingError::TooLong { size }));
+            return Err(Fault::Settings(SettingError::TooLong { size }));
         };
         with_file(&files, &found, |file| fill(file, text))?;
         Settings::parse(text).map(Some).map_err(Fault::Settings)

@@ -7,8 +7,8 @@
 //! | `start` | from EL2 to EL1, and the other cores out of the boot loader's parking place |
 //! | `machine`, `glasses` | what the machine can do, and the parts of the glasses that it is |
 //! | `registers`, `gpio`, `mailbox`, `local`, `watchdog` | pins, the VideoCore, interrupts, the switch |
-//! | `framebuffer`, `thermometer`, [`mini_uart`] | what is seen, how warm it is, the line to the sensor hub |
-//! | `sdhci`, `read_ahead`, `card`, `settings` | the model into RAM, and what is wanted |
+//! | `framebuffer`, `thermometer`, `mini_uart` | what is seen, how warm it is, the line to the sensor hub |
+//! | `sdhci`, `read_ahead`, `card` | the model into RAM, and what is wanted |
 
 #![cfg(all(target_arch = "aarch64", target_os = "none"))]
 #![no_std]
@@ -26,11 +26,10 @@ mod gpio;
 mod local;
 mod machine;
 mod mailbox;
-pub mod mini_uart;
+mod mini_uart;
 mod read_ahead;
 mod registers;
 mod sdhci;
-mod settings;
 mod start;
 mod thermometer;
 mod watchdog;

@@ -12,6 +12,7 @@
 //! | [`store`] | [`ModelStore`]: where a model's bytes come from |
 //! | [`load`] | [`load_model`]: a store's bytes into RAM, hashed on the way |
 //! | [`notes`] | [`NoteStore`]: where what the wearer wants kept is kept |
+//! | [`settings`] | what whoever starts a board wants of it, and the file that says so |
 //! | [`sha256`] | SHA-256 whose compression function a board may replace by its own instructions |
 //! | `description` | `board.toml`, read on the host (feature `std`) |
 //! | [`fake`] | a host fake of each trait, with faults to inject |
@@ -31,6 +32,7 @@ pub mod load;
 pub mod memory;
 pub mod notes;
 pub mod queue;
+pub mod settings;
 pub mod sha256;
 pub mod store;
 pub mod traits;

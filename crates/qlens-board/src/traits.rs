@@ -225,3 +225,40 @@ pub trait SecondaryCores {
     /// Which core did not start and why; the others are not affected.
     fn start(&mut self, core: usize, entry: fn(usize) -> !) -> Result<(), CoreError>;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::queue::EventQueue;
+    use crate::{SensorEvent, SensorKind};
+
+    /// Says one thing at each look.
+    struct Says(SensorKind, Option<u64>);
+
+    impl SensorSource for Says {
+        fn poll(&mut self, now_us: u64, events: &mut dyn EventSink) {
+            events.push(SensorEvent::new(now_us, self.0.clone()));
+        }
+
+        fn due_us(&self) -> Option<u64> {
+            self.1
+        }
+    }
+
+    #[test]
+    fn sources_are_one_in_order_and_due_when_the_first_is() {
+        let mut source = (
+            Some(Says(SensorKind::Tap, Some(20))),
+            (None::<Says>, Says(SensorKind::Worn, Some(10))),
+        );
+        let mut events = EventQueue::<4>::new();
+        source.poll(5, &mut events);
+        assert_eq!(events.pop(), Some(SensorEvent::new(5, SensorKind::Tap)));
+        assert_eq!(events.pop(), Some(SensorEvent::new(5, SensorKind::Worn)));
+        assert_eq!(events.pop(), None);
+        assert_eq!(source.due_us(), Some(10));
+        source.1.1.1 = None;
+        assert_eq!(source.due_us(), Some(20));
+        assert_eq!((None::<Says>, None::<Says>).due_us(), None);
+    }
+}

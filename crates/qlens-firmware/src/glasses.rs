@@ -5,9 +5,12 @@ use core::cell::RefCell;
 use core::fmt;
 
 use embedded_graphics::geometry::Size;
+use qlens::KvType;
 use qlens::workers::{Park, Pool, Workers};
 use qlens_assistant::Assistant;
-use qlens_assistant::app::{App, Memory, Ports};
+use qlens_assistant::app::{App, Context, Memory, Ports, Settings};
+use qlens_assistant::pace::FIRST_WORD_US;
+use qlens_board::settings::Wishes;
 use qlens_board::{Display, ModelStore, Power, SecondaryCores, SensorSource, Usage};
 use spin::mutex::SpinMutex;
 
@@ -15,7 +18,6 @@ use crate::channel::{Channel, Report};
 use crate::clock::CounterClock;
 use crate::console::Console;
 use crate::cores::Cores;
-use crate::wishes::Wishes;
 use crate::{board, platform, ram, selftest, sha256};
 
 /// The picture of the glasses: 480 x 640, of one green, on which black means transparent.
@@ -112,7 +114,7 @@ fn live<G: Glasses>(glasses: &mut G) -> Result<(), Fatal<G::Fault>> {
     }
 
     let mut assistant = ASSISTANT.lock();
-    let settings = wishes.settings(&mut assistant);
+    let settings = settings(&wishes, &mut assistant);
     let ports = Ports {
         display,
         sensors,
@@ -144,6 +146,32 @@ impl<D: fmt::Display> fmt::Display for Fatal<D> {
             Self::Display(error) => error.fmt(f),
             Self::Memory(error) => error.fmt(f),
         }
+    }
+}
+
+/// What was asked for, or what `board.toml` says. A system prompt that the assistant does not take is told and
+/// left out.
+fn settings(wishes: &Wishes, assistant: &mut Assistant) -> Settings {
+    let session = &board().session;
+    if let Err(error) = assistant.set_system(wishes.system.as_deref()) {
+        log::warn!("{error}; the model's own system prompt applies");
+    }
+    if let Some(script) = &wishes.script
+        && let Err(error) = assistant.set_script(script)
+    {
+        log::warn!("{error}; the teleprompter has no text");
+    }
+    Settings {
+        context: wishes
+            .context
+            .map_or(Context::AtMost(session.context), Context::Exactly),
+        batch: session.batch,
+        max_tokens: wishes.max_tokens.unwrap_or(session.max_tokens),
+        draft: session.draft,
+        // A name of board.toml is one of these: `qlens plan` is tested to take each.
+        kv: KvType::from_name(session.kv).unwrap_or_default(),
+        first_word_us: wishes.first_word_us.unwrap_or(FIRST_WORD_US),
+        replay: wishes.replay,
     }
 }
 

@@ -7,7 +7,7 @@
 //! | [`clock`], [`power`], [`pmu`], [`cores`], [`gic`] | time, sleep and what it costs, the other cores, an interrupt controller |
 //! | [`console`], [`channel`], [`sensors`] | people at the console, tools at the report channel, both as events |
 //! | [`sha256`], [`cache`] | what the core has instructions for |
-//! | [`glasses`], [`selftest`], [`wishes`] | the application, the firmware as its own test, what is wanted of them |
+//! | [`glasses`], [`selftest`] | the application, and the firmware as its own test |
 //!
 //! Nothing in here knows a board. On any other target than bare aarch64 this crate is empty.
 
@@ -30,7 +30,6 @@ pub mod selftest;
 pub mod sensors;
 pub mod sha256;
 mod stacks;
-pub mod wishes;
 
 use qlens_board::MemoryMap;
 use qlens_board::memory::Device;

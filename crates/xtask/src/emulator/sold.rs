@@ -33,15 +33,31 @@ impl Machine<'_> {
             .add("-nic", "none")
             .add("-display", self.display.name())
             .add("-chardev", "stdio,id=console,signal=off")
-            .add("-serial", "chardev:console")
-            .path("-qmp", "unix:", &folder.qmp(), ",server=on,wait=off")
+            .add("-serial", "chardev:console");
+        if self.hub {
+            line.path(
+                "-chardev",
+                "socket,id=link,path=",
+                &folder.link(),
+                ",server=on,wait=off",
+            )
+            .add("-serial", "chardev:link");
+        }
+        line.path("-qmp", "unix:", &folder.qmp(), ",server=on,wait=off")
             .flag("-S");
         Ok(line.ends(self.gdb))
     }
 
     /// The text of `qlens.txt`.
     fn settings(&self) -> String {
-        let mut text = String::from("report = 1\n");
+        // Emulated cores read a long prompt for minutes.
+        let mut text = String::from("report = 1\nfirst_word_s = 1200\n");
+        if self.hub {
+            text.push_str("hub = 1\n");
+        }
+        if self.replay.is_some() {
+            text.push_str("replay = 1\n");
+        }
         if let Drive::File(model) = self.drive {
             let _ = writeln!(text, "model.sha256 = {}", model.sha256);
         }
