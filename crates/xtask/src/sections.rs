@@ -130,6 +130,19 @@ mod tests {
     }
 
     #[test]
+    fn in_memory_every_section_is_at_its_address() {
+        let bytes = std::fs::read(std::env::current_exe().unwrap()).unwrap();
+        let memory = in_memory(&bytes).unwrap();
+        let file = ElfFile64::<Endianness>::parse(&bytes[..]).unwrap();
+        // A program for Linux begins with its own header, at address 0.
+        let text = file.section_by_name(".text").unwrap();
+        let at = text.address() as usize;
+        let code = text.data().unwrap();
+        assert!(!code.is_empty() && memory[at..].starts_with(code));
+        assert!(in_memory(&bytes[..bytes.len() / 2]).is_err());
+    }
+
+    #[test]
     fn totals_count_stored_and_written_bytes() {
         let section = |name: &str, stored, writable| Section {
             name: name.into(),
