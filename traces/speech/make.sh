@@ -17,7 +17,8 @@ speak zh-1 cmn 200 "请问去火车站怎么走，大概要多久？"
 speak zh-2 cmn+f2 215 "把刚才的会议记录总结成三句话，发给我。"
 
 # What is said in the scenes.
-speak demo en-us 165 "Why does bread rise in the oven, and why does it turn brown?"
+speak demo en-us 165 "Give me a packing list for a weekend in the mountains."
+speak bread en-us 165 "Why does bread rise in the oven, and why does it turn brown?"
 speak chinese cmn 200 "面包为什么会在烤箱里变大"
 speak note-1 en-gb+f3 170 "The meeting is on Friday at ten."
 speak note-2 en-gb+f3 170 "Anna brings the drawings of the new bridge."

@@ -16,6 +16,10 @@ use qlens_firmware::wishes::{VALUE_BYTES, Value, Wishes};
 
 use crate::board::device;
 
+/// Longest wait for the first token of an answer, in microseconds: an emulated board that shares its host with
+/// others reads a long prompt for minutes.
+const FIRST_WORD_US: u64 = 1_200_000_000;
+
 /// Why a setting cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SettingError {
@@ -210,6 +214,7 @@ impl Settings {
 
     /// What is wanted of the firmware. A setting that makes no sense is told and left out.
     pub fn wishes(&mut self) -> Wishes {
+        let replay = self.is_given("replay");
         let mut number = |name| match self.number(name) {
             Ok(Some(0)) => {
                 log::warn!("opt/qlens/{name} is 0 and makes no sense");
@@ -228,7 +233,9 @@ impl Settings {
                 log::warn!("{error}; the model's own system prompt applies");
                 None
             }),
-            replay: self.is_given("replay"),
+            // A recording's time does not pass while the model works.
+            first_word_us: (!replay).then_some(FIRST_WORD_US),
+            replay,
             selftest: self.is_given("selftest"),
         }
     }

@@ -5,7 +5,7 @@
 //! |---|---|
 //! | `machine`, `glasses` | what the machine can do, and the parts of the glasses that it is |
 //! | `device_tree`, `fw_cfg` | what the emulator says about the machine and about what is wanted |
-//! | `psci` | the other cores, and the switch |
+//! | `psci`, `rtc` | the other cores, and the switch; the time of day |
 //! | `touchpad`, `port`, `speech`, `ramfb` | what a person touches, says and sees |
 //! | `virtio`, `dma`, `store` | the model into RAM |
 
@@ -25,6 +25,7 @@ mod machine;
 mod port;
 mod psci;
 mod ramfb;
+mod rtc;
 mod speech;
 mod store;
 mod touchpad;

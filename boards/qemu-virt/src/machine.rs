@@ -7,7 +7,7 @@ use spin::Once;
 use crate::board::device::{GIC_CPU_INTERFACE, GIC_DISTRIBUTOR, GIC_REDISTRIBUTORS, UART};
 use crate::device_tree::{self, Tree};
 use crate::glasses::VirtGlasses;
-use crate::{board, fw_cfg, psci};
+use crate::{board, fw_cfg, psci, rtc};
 
 static FOUND: Once<Tree> = Once::new();
 
@@ -93,5 +93,9 @@ impl Platform for Virt {
 
     fn off(&self) -> ! {
         psci::off()
+    }
+
+    fn unix_s(&self) -> Option<u64> {
+        rtc::unix_s()
     }
 }

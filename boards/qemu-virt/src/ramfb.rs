@@ -1,8 +1,9 @@
 //! The display: a picture in RAM that QEMU's `ramfb` device shows. 480 x 640 like the glasses', of
 //! one green, on which black means transparent.
 //!
-//! Not supported: other sizes, and a panel that can be switched off; off is a black picture here,
-//! with what was drawn kept aside in nothing but the application.
+//! Not supported: other sizes, and a panel that can be switched off or dimmed; off is a black picture
+//! here, with what was drawn kept aside in nothing but the application, and what is drawn on a dimmed
+//! display is written darker.
 
 use core::fmt;
 
@@ -11,7 +12,7 @@ use embedded_graphics::draw_target::DrawTarget;
 use embedded_graphics::geometry::{OriginDimensions, Size};
 use embedded_graphics::pixelcolor::{Gray8, GrayColor};
 use embedded_graphics::primitives::Rectangle;
-use qlens_board::{Display, Usage};
+use qlens_board::{Display, Usage, dimmed};
 use qlens_firmware::glasses::PICTURE;
 
 use crate::board;
@@ -56,14 +57,16 @@ impl core::error::Error for DisplayError {}
 pub struct Ramfb {
     pixels: &'static mut [u32],
     on: bool,
-}
-
-/// The one green in a given intensity.
-const fn green(intensity: u8) -> u32 {
-    (intensity as u32) << 8
+    /// What 255 is written as.
+    brightness: u8,
 }
 
 impl Ramfb {
+    /// The one green in a given intensity.
+    const fn green(&self, intensity: u8) -> u32 {
+        (dimmed(intensity, self.brightness) as u32) << 8
+    }
+
     /// Blackens the picture and tells the device where it is. To be called once.
     ///
     /// Without a `ramfb` device the picture is drawn all the same and nobody sees it; that is what
@@ -95,7 +98,11 @@ impl Ramfb {
             field.copy_from_slice(&value.to_be_bytes());
         }
         let shown = settings.write("etc/ramfb", &config);
-        let display = Self { pixels, on: true };
+        let display = Self {
+            pixels,
+            on: true,
+            brightness: 255,
+        };
         Ok((display, (!shown).then_some(DisplayError::NoDevice)))
     }
 }
@@ -122,7 +129,7 @@ impl DrawTarget for Ramfb {
                 && x < WIDTH
                 && y < HEIGHT
             {
-                self.pixels[y * WIDTH + x] = green(color.luma());
+                self.pixels[y * WIDTH + x] = self.green(color.luma());
             }
         }
         Ok(())
@@ -136,8 +143,9 @@ impl DrawTarget for Ramfb {
         let left = area.top_left.x as usize;
         let top = area.top_left.y as usize;
         let (width, height) = (area.size.width as usize, area.size.height as usize);
+        let green = self.green(color.luma());
         for row in self.pixels.chunks_exact_mut(WIDTH).skip(top).take(height) {
-            row[left..left + width].fill(green(color.luma()));
+            row[left..left + width].fill(green);
         }
         Ok(())
     }
@@ -154,6 +162,11 @@ impl Display for Ramfb {
             self.pixels.fill(0);
         }
         self.on = on;
+        Ok(())
+    }
+
+    fn set_brightness(&mut self, level: u8) -> Result<(), Self::Error> {
+        self.brightness = level;
         Ok(())
     }
 }

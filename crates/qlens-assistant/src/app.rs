@@ -7,10 +7,12 @@
 //! answers questions; a fault there costs the question at most.
 //!
 //! While the model works, between any two of its layers, [`App`] still polls the sensors, so that a
-//! double-tap ends an answer and a swipe turns a page at any moment.
+//! double-tap ends an answer and a swipe turns a page at any moment. When the glasses are hot or the battery is
+//! low it pauses between two tokens, and the display goes dark when nobody looks: see [`crate::pace`].
 
 mod answer;
 mod events;
+mod pacing;
 mod ports;
 mod report;
 pub mod selftest;
@@ -32,7 +34,10 @@ use qlens_board::{
 
 use crate::assistant::Progress;
 use crate::hud::Hud;
+use crate::pace::FIRST_WORD_US;
 use crate::{Action, Actions, Assistant, Fault, State};
+use events::Idle;
+use pacing::Pacing;
 use ports::Refusal;
 pub use ports::{Context, Memory, Ports, Settings};
 use report::Report;
@@ -62,6 +67,10 @@ pub struct App<'a, D, S, C, P, R, W> {
     /// The state that was reported last.
     reported: Option<State>,
     power_at_us: u64,
+    pacing: Pacing,
+    idle: Idle,
+    /// Longest wait for a first token, in microseconds of application time.
+    first_word_us: u64,
     /// Application time is the events' own.
     replay: bool,
     /// The latest time of an event.
@@ -105,6 +114,9 @@ where
             wanted: Actions::NONE,
             reported: None,
             power_at_us: 0,
+            pacing: Pacing::new(),
+            idle: Idle::default(),
+            first_word_us: FIRST_WORD_US,
             replay: false,
             event_us: 0,
             dropped: 0,
@@ -144,8 +156,10 @@ where
         hasher: fn() -> Sha256,
     ) {
         self.replay = settings.replay;
+        self.first_word_us = settings.first_word_us;
         self.set_wall_origin();
         loop {
+            self.pacing.working = true;
             self.note_state();
             self.carry_out(Action::Draw.into());
             let end = match self.use_model(store, memory, settings, workers, hasher) {
@@ -349,6 +363,7 @@ where
 
     /// Back at the prompt.
     fn ready(&mut self) {
+        self.pacing.working = false;
         self.note_state();
         self.ports.report.ready();
     }
@@ -371,7 +386,8 @@ where
     /// Sleeps until something happens, if nothing is to be done.
     fn rest(&mut self) {
         if self.wanted.is_empty() && self.events.is_empty() {
-            self.ports.power.idle(self.ports.sensors.due_us());
+            self.begin_idle();
+            self.sleep_until(None);
         }
     }
 }

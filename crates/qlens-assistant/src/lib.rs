@@ -12,6 +12,8 @@
 //!   [`Assistant::on_stop`] or [`Assistant::on_error`];
 //! - for [`Action::Draw`], [`hud::Hud::draw`].
 //!
+//! [`app`] is such a machine, for any board; how fast it writes and how bright it shines is [`pace`]'s to say.
+//!
 //! No heap, no unsafe code; every text is bounded (see [`conversation`]).
 
 #![no_std]
@@ -24,6 +26,7 @@ pub mod assistant;
 pub mod conversation;
 pub mod hud;
 pub mod layout;
+pub mod pace;
 pub mod typeface;
 
 pub use action::{Action, Actions, ActionsIter};

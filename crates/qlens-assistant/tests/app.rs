@@ -15,6 +15,7 @@ use qlens::sampler::Sampler;
 use qlens::session::Session;
 use qlens::workers::Inline;
 use qlens_assistant::app::{App, Context, Memory, Ports, Settings};
+use qlens_assistant::pace::FIRST_WORD_US;
 use qlens_assistant::{Assistant, State};
 use qlens_board::fake::{FakeClock, FakeDisplay, FakePower, FakeStore, StoreFault};
 use qlens_board::memory::Region;
@@ -35,6 +36,7 @@ const SETTINGS: Settings = Settings {
     max_tokens: 12,
     draft: 3,
     kv: KvType::F16,
+    first_word_us: FIRST_WORD_US,
     replay: false,
 };
 

@@ -210,6 +210,7 @@ fn happen(what: &str, assistant: &mut Assistant) -> Actions {
         "head-down" => SensorKind::HeadDown,
         "worn" => SensorKind::Worn,
         "removed" => SensorKind::Removed,
+        "lost" => SensorKind::Lost,
         "battery" => SensorKind::Battery {
             percent: 7,
             charging: true,

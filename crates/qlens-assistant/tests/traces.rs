@@ -62,6 +62,7 @@ enum Event {
     HeadDown,
     Worn,
     Removed,
+    Lost,
     Battery(u8),
     Temperature(i32),
     Ambient(u32),
@@ -136,6 +137,7 @@ fn apply(step: &Step, at_us: u64, assistant: &mut Assistant) -> Actions {
             Event::HeadDown => SensorKind::HeadDown,
             Event::Worn => SensorKind::Worn,
             Event::Removed => SensorKind::Removed,
+            Event::Lost => SensorKind::Lost,
             Event::Battery(percent) => SensorKind::Battery {
                 percent,
                 charging: false,

@@ -297,6 +297,10 @@ pub struct FakePower<'c> {
     pub temperature: Option<i32>,
     /// What [`Power::throttle`] says.
     pub throttle: Throttle,
+    /// What [`Power::instructions`] says, and what each sleep adds to it.
+    pub instructions: Option<u32>,
+    /// Instructions from one sleep to the next.
+    pub instructions_a_wake: u32,
     /// How often the board idled.
     pub idles: usize,
     /// The time that [`Power::idle`] was given last.
@@ -313,6 +317,8 @@ impl<'c> FakePower<'c> {
             battery: Some((50, false)),
             temperature: Some(30_000),
             throttle: Throttle::None,
+            instructions: None,
+            instructions_a_wake: 1000,
             idles: 0,
             until_us: None,
             longest_us: 1000,
@@ -334,8 +340,15 @@ impl Power for FakePower<'_> {
         self.throttle
     }
 
+    fn instructions(&mut self) -> Option<u32> {
+        self.instructions
+    }
+
     fn idle(&mut self, until_us: Option<u64>) {
         self.idles += 1;
+        self.instructions = self
+            .instructions
+            .map(|count| count.wrapping_add(self.instructions_a_wake));
         self.until_us = until_us;
         let now = self.clock.now_us();
         let rest = until_us.map_or(self.longest_us, |until| until.saturating_sub(now));

@@ -154,6 +154,12 @@ pub trait Power {
     /// How much the board wants to be spared just now.
     fn throttle(&mut self) -> Throttle;
 
+    /// Instructions that the calling core has executed, modulo 2^32, for whoever wants to know how well it
+    /// sleeps; `None` where nobody counts them.
+    fn instructions(&mut self) -> Option<u32> {
+        None
+    }
+
     /// Waits until something may have happened: an interrupt, or `until_us` on the board's clock.
     /// May return early and for no reason; must not return late because an interrupt came between
     /// the caller's last look and the call.

@@ -6,6 +6,8 @@ use aarch64_cpu::registers::{
 use qlens_assistant::app::selftest::Counter;
 use qlens_board::Clock;
 
+use crate::platform;
+
 /// The counter that all cores share.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct CounterClock;
@@ -19,6 +21,10 @@ impl Clock for CounterClock {
         let ticks = CNTVCT_EL0.get();
         // In two parts: the product of ticks and a million would wrap after days.
         ticks / frequency * MICRO + ticks % frequency * MICRO / frequency
+    }
+
+    fn unix_s(&self) -> Option<u64> {
+        platform().unix_s()
     }
 }
 

@@ -4,14 +4,26 @@ use core::convert::Infallible;
 use core::fmt::{self, Write as _};
 use core::ptr::NonNull;
 
-use arm_pl011_uart::{Interrupts, PL011Registers, Uart, UniqueMmioPointer};
+use arm_pl011_uart::{
+    DataBits, Interrupts, LineConfig, PL011Registers, Parity, StopBits, Uart, UniqueMmioPointer,
+};
 use embedded_io::{ErrorType, Read, ReadReady, Write};
 use log::{LevelFilter, Log, Metadata, Record};
 use qlens_board::Clock;
 use spin::mutex::SpinMutex;
 
-use crate::board;
+use crate::channel::MARK;
 use crate::clock::CounterClock;
+use crate::{board, platform};
+
+/// Bits a second, where the line is set up here; 8 bits, no parity, one stop bit.
+const BAUD: u32 = 115_200;
+
+const LINE: LineConfig = LineConfig {
+    data_bits: DataBits::Bits8,
+    parity: Parity::None,
+    stop_bits: StopBits::One,
+};
 
 /// Shared by all cores: log lines of two of them must not mix.
 static UART: SpinMutex<Option<Uart<'static>>> = SpinMutex::new(None);
@@ -24,11 +36,15 @@ fn uart() -> Option<Uart<'static>> {
     Some(Uart::new(unsafe { UniqueMmioPointer::new(registers) }))
 }
 
-/// Takes the UART and makes it the destination of the log. QEMU leaves it enabled and has no line
-/// speed, so there is nothing to configure but the interrupt of a received byte.
+/// Takes the UART and makes it the destination of the log.
 pub fn init() {
+    let clock = platform().prepare_console();
     let mut uart = uart();
     if let Some(uart) = &mut uart {
+        if let Some(clock) = clock {
+            // Only a clock that is too slow for the line is refused; the line then stays as it was.
+            let _ = uart.enable(LINE, BAUD, clock);
+        }
         uart.set_interrupt_masks(Interrupts::RXI | Interrupts::RTI);
     }
     *UART.lock() = uart;
@@ -76,13 +92,27 @@ impl ReadReady for Console {
 impl Write for Console {
     fn write(&mut self, buf: &[u8]) -> Result<usize, Infallible> {
         if let Some(uart) = UART.lock().as_mut() {
-            write_bytes(uart, buf);
+            write_text(uart, buf);
         }
         Ok(buf.len())
     }
 
     fn flush(&mut self) -> Result<(), Infallible> {
         Ok(())
+    }
+}
+
+/// Text of people, who cannot write what reports are told from it by.
+fn write_text(uart: &mut Uart<'_>, bytes: &[u8]) {
+    for part in bytes.split(|byte| *byte == MARK) {
+        write_bytes(uart, part);
+    }
+}
+
+/// Text of tools.
+pub(crate) fn write_report(bytes: &[u8]) {
+    if let Some(uart) = UART.lock().as_mut() {
+        write_bytes(uart, bytes);
     }
 }
 
@@ -109,7 +139,7 @@ impl Emergency {
 impl fmt::Write for Emergency {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         if let Some(uart) = &mut self.0 {
-            write_bytes(uart, text.as_bytes());
+            write_text(uart, text.as_bytes());
         }
         Ok(())
     }
@@ -150,7 +180,7 @@ struct Locked<'u, 'r>(&'u mut Uart<'r>);
 
 impl fmt::Write for Locked<'_, '_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        write_bytes(self.0, text.as_bytes());
+        write_text(self.0, text.as_bytes());
         Ok(())
     }
 }

@@ -6,7 +6,7 @@
 use core::arch::naked_asm;
 use core::fmt::{self, Write};
 use core::panic::PanicInfo;
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use aarch64_cpu::registers::{ESR_EL1, FAR_EL1, Readable, SP_EL0, TPIDR_EL1, Writeable};
 use aarch64_rt::{ExceptionHandlers, RegisterState, RegisterStateRef, exception_handlers};
@@ -64,8 +64,25 @@ const KINDS: [&str; 8] = [
     "system error from EL0",
 ];
 
-/// One report is enough: a second core, or a fault in the report itself, only switches off.
-static REPORTED: AtomicBool = AtomicBool::new(false);
+/// The core that reports; one report is enough.
+static REPORTER: AtomicU64 = AtomicU64::new(NOBODY);
+
+const NOBODY: u64 = u64::MAX;
+
+/// Reports, and switches the machine off. A fault in the report itself only switches off; a second core that
+/// goes wrong leaves the first the time to finish.
+fn report_once(report: impl FnOnce(&mut Emergency) -> fmt::Result) -> ! {
+    let this = this_core();
+    match REPORTER.compare_exchange(NOBODY, this, Ordering::Relaxed, Ordering::Relaxed) {
+        // Writing to the console does not fail; the `Result`s in here are there for `?` alone.
+        Ok(_) => drop(report(&mut Emergency::open())),
+        Err(reporter) if reporter == this => {}
+        Err(_) => loop {
+            aarch64_cpu::asm::wfi();
+        },
+    }
+    platform().off()
+}
 
 /// Remembers which core this is, for reports.
 pub fn set_core(core: usize) {
@@ -77,12 +94,8 @@ pub fn this_core() -> u64 {
     TPIDR_EL1.get()
 }
 
-/// Writing to the console does not fail; the `Result`s in here are there for `?` alone.
 extern "C" fn report(state: &RegisterState, saved: &[u64; 10], kind: u64) -> ! {
-    if !REPORTED.swap(true, Ordering::Relaxed) {
-        let _ = describe(&mut Emergency::open(), state, saved, kind);
-    }
-    platform().off()
+    report_once(|out| describe(out, state, saved, kind))
 }
 
 fn describe(
@@ -161,23 +174,21 @@ fn backtrace(out: &mut impl Write, first: u64, frame: u64) -> fmt::Result {
 
 #[panic_handler]
 fn panic(info: &PanicInfo<'_>) -> ! {
-    if !REPORTED.swap(true, Ordering::Relaxed) {
-        let out = &mut Emergency::open();
-        let _ = writeln!(
+    report_once(|out| {
+        writeln!(
             out,
             "\n*** panic on core {}: {}",
             this_core(),
             info.message()
-        );
+        )?;
         if let Some(place) = info.location() {
-            let _ = writeln!(out, "    at {place}");
+            writeln!(out, "    at {place}")?;
         }
         let frame: u64;
         // SAFETY: Reading the frame pointer has no effect.
         unsafe { core::arch::asm!("mov {}, x29", out(reg) frame, options(nomem, nostack)) };
-        let _ = backtrace(out, panic as *const () as u64, frame);
-    }
-    platform().off()
+        backtrace(out, panic as *const () as u64, frame)
+    })
 }
 
 /// The exception syndrome register in words: Arm ARM, section D24.2.40, `ESR_EL1`.

@@ -45,20 +45,20 @@ pub trait Glasses: 'static {
     /// The cores beside the first.
     fn cores(&mut self) -> Cores;
 
+    /// Where the model is. What is wrong with it is said when it is asked for.
+    fn store(&mut self) -> Self::Store;
+
+    /// What whoever started the board wants of it.
+    fn wishes(&mut self) -> Wishes;
+
     /// The second channel; `None` if the machine has none.
     fn channel(&mut self) -> Option<Self::Channel>;
 
     /// Everything that the wearer can do, what is said on the channel included.
     fn sensors<'c>(&mut self, channel: &'c RefCell<Option<Self::Channel>>) -> Self::Sensors<'c>;
 
-    /// Where the model is. What is wrong with it is said when it is asked for.
-    fn store(&mut self) -> Self::Store;
-
     /// Battery and warmth.
     fn power(&mut self) -> Self::Power;
-
-    /// What whoever started the board wants of it.
-    fn wishes(&mut self) -> Wishes;
 }
 
 /// Sleep and wake-up of the cores that help.
@@ -99,12 +99,12 @@ pub fn run<G: Glasses>(mut glasses: G) -> ! {
 fn live<G: Glasses>(glasses: &mut G) -> Result<(), Fatal<G::Fault>> {
     let display = glasses.display().map_err(Fatal::Display)?;
     start_cores(glasses.cores());
+    let mut store = glasses.store();
+    let wishes = glasses.wishes();
     let channel = RefCell::new(glasses.channel());
     let sensors = glasses.sensors(&channel);
-    let mut store = glasses.store();
-    let mut memory = memory().map_err(Fatal::Memory)?;
     let power = glasses.power();
-    let wishes = glasses.wishes();
+    let mut memory = memory().map_err(Fatal::Memory)?;
 
     if wishes.selftest {
         selftest::run(&channel, &mut store, memory.model, &POOL);

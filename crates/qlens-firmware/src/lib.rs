@@ -4,7 +4,7 @@
 //! | module | holds |
 //! |---|---|
 //! | `boot`, [`mmu`], `stacks`, `exceptions` | from reset to Rust, and what is printed when it goes wrong |
-//! | [`clock`], [`power`], [`cores`], [`gic`] | time, sleep, the other cores, an interrupt controller |
+//! | [`clock`], [`power`], [`pmu`], [`cores`], [`gic`] | time, sleep and what it costs, the other cores, an interrupt controller |
 //! | [`console`], [`channel`], [`sensors`] | people at the console, tools at the report channel, both as events |
 //! | [`sha256`], [`cache`] | what the core has instructions for |
 //! | [`glasses`], [`selftest`], [`wishes`] | the application, the firmware as its own test, what is wanted of them |
@@ -24,6 +24,7 @@ mod exceptions;
 pub mod gic;
 pub mod glasses;
 pub mod mmu;
+pub mod pmu;
 pub mod power;
 pub mod selftest;
 pub mod sensors;
@@ -40,6 +41,12 @@ pub use boot::ram;
 
 /// What the shared code has to be able to do to a board from anywhere: in a panic, on any core.
 pub trait Platform: Sync {
+    /// Brings the console to its pins, and returns the rate of its clock in hertz if its line is to be set up
+    /// from that; `None` if it is set up already. Called before anything else.
+    fn prepare_console(&self) -> Option<u32> {
+        None
+    }
+
     /// Finds out what machine this is, and returns its bytes of RAM. Called once, on the boot core, on a
     /// small stack, with the first page table and a console that works. A machine that this firmware is not
     /// for is told about in the log and switched off.
@@ -62,6 +69,11 @@ pub trait Platform: Sync {
 
     /// Switches the machine off.
     fn off(&self) -> !;
+
+    /// The time of day in seconds since 1970-01-01; `None` where nobody knows it.
+    fn unix_s(&self) -> Option<u64> {
+        None
+    }
 }
 
 /// A board: its `board.toml` as constants, and what it can do.

@@ -2,7 +2,7 @@
 
 use qlens_board::{Power, Throttle};
 
-use crate::{clock, platform};
+use crate::{clock, platform, pmu};
 
 /// Sleeps until an interrupt is pending or this time on the clock. One that came after the caller's last look
 /// is not missed: it is pending although it is masked.
@@ -30,6 +30,10 @@ impl Power for Mains {
 
     fn throttle(&mut self) -> Throttle {
         Throttle::None
+    }
+
+    fn instructions(&mut self) -> Option<u32> {
+        pmu::instructions()
     }
 
     fn idle(&mut self, until_us: Option<u64>) {

@@ -3,6 +3,7 @@
 use qlens::KvType;
 use qlens_assistant::Assistant;
 use qlens_assistant::app::{Context, Settings};
+use qlens_assistant::pace::FIRST_WORD_US;
 
 use crate::board;
 
@@ -21,6 +22,8 @@ pub struct Wishes {
     pub max_tokens: Option<usize>,
     /// System prompt.
     pub system: Option<Value>,
+    /// Longest wait for the first token of an answer, in microseconds.
+    pub first_word_us: Option<u64>,
     /// Application time is the time of the sensor hub's recording.
     pub replay: bool,
     /// No application: requests of tests are taken instead.
@@ -44,6 +47,7 @@ impl Wishes {
             draft: session.draft,
             // A name of board.toml is one of these: `qlens plan` is tested to take each.
             kv: KvType::from_name(session.kv).unwrap_or_default(),
+            first_word_us: self.first_word_us.unwrap_or(FIRST_WORD_US),
             replay: self.replay,
         }
     }

@@ -52,11 +52,13 @@ pub fn ask(
     question: &str,
     watch: &mut dyn FnMut(&mut Emulator, Moment<'_>),
 ) -> Result<Answer> {
-    emulator.hold(Key::ENTER)?;
-    emulator.wait_for("the assistant to listen", TURN, |report| {
-        is_state(report, "listening")
-    })?;
-    watch(emulator, Moment::Listening);
+    if emulator.has_touchpad() {
+        emulator.hold(Key::ENTER)?;
+        emulator.wait_for("the assistant to listen", TURN, |report| {
+            is_state(report, "listening")
+        })?;
+        watch(emulator, Moment::Listening);
+    }
     emulator.say(question)?;
     let start = Instant::now();
     emulator.wait_for("the assistant to take the question", TURN, |report| {

@@ -29,17 +29,67 @@ pub struct Board {
 pub struct Machine {
     /// Argument of `-machine`.
     pub kind: &'static str,
-    /// Processor when none is named.
-    pub cpu: &'static str,
-    /// RAM when nothing is said.
-    pub memory: &'static str,
+    /// What it is like from outside.
+    pub make: Make,
+    /// Its firmware's file, as the board's boot loader wants it: bytes that lie in memory as they are. `None`:
+    /// the ELF file is loaded.
+    pub raw_image: Option<&'static str>,
 }
 
-static QEMU_VIRT: Machine = Machine {
-    kind: "virt,gic-version=3",
-    cpu: "cortex-a76",
-    memory: "1G",
-};
+impl Machine {
+    /// Whether it is as it is sold.
+    pub fn is_sold(&self) -> bool {
+        matches!(self.make, Make::Sold { .. })
+    }
+}
+
+/// What a machine is like from outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Make {
+    /// Put together on the command line, of virtio devices and a firmware configuration device.
+    Virt {
+        /// Processor when none is named.
+        cpu: &'static str,
+        /// RAM when nothing is said.
+        memory: &'static str,
+    },
+    /// A board as it is sold: processor and RAM are what they are, the model and everything else that the firmware
+    /// is told is on a card, and reports come on the console.
+    Sold {
+        /// Cores that it has.
+        cores: u32,
+    },
+}
+
+static MACHINES: [(&str, Machine); 3] = [
+    (
+        "qemu-virt",
+        Machine {
+            kind: "virt,gic-version=3",
+            make: Make::Virt {
+                cpu: "cortex-a76",
+                memory: "1G",
+            },
+            raw_image: None,
+        },
+    ),
+    (
+        "raspi3",
+        Machine {
+            kind: "raspi3b",
+            make: Make::Sold { cores: 4 },
+            raw_image: Some("kernel8.img"),
+        },
+    ),
+    (
+        "raspi4",
+        Machine {
+            kind: "raspi4b",
+            make: Make::Sold { cores: 4 },
+            raw_image: Some("kernel8.img"),
+        },
+    ),
+];
 
 /// The board of that name.
 pub fn find(name: &str) -> Result<Board> {
@@ -71,7 +121,10 @@ pub fn find(name: &str) -> Result<Board> {
             .with_context(|| format!("{} names no target", path.display()))?
             .into(),
         model_start: start.and_then(|start| start.try_into().ok()),
-        machine: (name == "qemu-virt").then_some(&QEMU_VIRT),
+        machine: MACHINES
+            .iter()
+            .find(|(known, _)| *known == name)
+            .map(|(_, machine)| machine),
     })
 }
 

@@ -35,9 +35,9 @@ pub struct Args {
     /// RAM, as QEMU writes it: 1G, 700M [default: the board's]
     #[arg(long, value_name = "SIZE")]
     memory: Option<String>,
-    /// Processor cores
-    #[arg(long, value_name = "N", default_value_t = 2)]
-    smp: u32,
+    /// Processor cores [default: 2, or what the board has]
+    #[arg(long, value_name = "N")]
+    smp: Option<u32>,
     /// Ask this, wait for the answer, and end
     #[arg(
         long,
@@ -72,24 +72,27 @@ pub fn run(args: &Args) -> Result<()> {
         Need::Target(&board.triple),
         Need::Program(&setup::QEMU_SYSTEM),
     ])?;
+    if args.smp.is_some() && board.machine.is_some_and(boards::Machine::is_sold) {
+        bail!("the board {:?} has the cores that it has", board.name);
+    }
     let model = model::named_or_file(args.model.as_deref().unwrap_or(qlens_models::DEFAULT))?;
     let image = image::firmware(&board)?;
     let mut machine = Machine {
         cpu: args.cpu.as_deref(),
         memory: args.memory.as_deref(),
-        cores: args.smp,
         context: args.ctx,
         system: args.system.as_deref(),
         max_tokens: args.max_tokens,
-        ..Machine::of(&board, &image.path, Drive::File(&model))
+        ..Machine::of(&board, image.bootable(), Drive::File(&model))
     };
+    machine.cores = args.smp.unwrap_or(machine.cores);
     if let Some(question) = &args.ask {
         return answer(&machine, question, args.picture.as_deref(), args.json);
     }
     if args.gdb {
         machine.gdb = Some(free_port()?);
     }
-    by_hand(machine, args, &board)
+    by_hand(machine, args, &board, &image.path)
 }
 
 /// `--ask`: no hands.
@@ -169,7 +172,7 @@ pub fn print(text: &str) {
 }
 
 /// Runs until QEMU ends, its window is closed, or Ctrl-C.
-fn by_hand(mut machine: Machine<'_>, args: &Args, board: &Board) -> Result<()> {
+fn by_hand(mut machine: Machine<'_>, args: &Args, board: &Board, elf: &Path) -> Result<()> {
     let default_picture = workspace::target_folder()?.join("emulate/display.png");
     let picture = args.picture.as_deref().unwrap_or(&default_picture);
     match window() {
@@ -182,7 +185,7 @@ fn by_hand(mut machine: Machine<'_>, args: &Args, board: &Board) -> Result<()> {
     eprintln!("booting {}; type a line to ask, Ctrl-C to end", board.name);
     let mut emulator = Emulator::start(&machine, Console::shown())?;
     if let Some(port) = machine.gdb {
-        let image = workspace::quoted(machine.image.as_os_str());
+        let image = workspace::quoted(elf.as_os_str());
         eprintln!("waiting for a debugger; attach with one of:");
         eprintln!("    gdb-multiarch {image} -ex 'target remote 127.0.0.1:{port}'");
         eprintln!("    lldb {image} -o 'gdb-remote 127.0.0.1:{port}'");

@@ -25,6 +25,8 @@ pub struct Args {
 pub struct Image {
     /// The executable (ELF).
     pub path: PathBuf,
+    /// The same as bytes in memory, on a board whose boot loader wants that.
+    pub raw: Option<PathBuf>,
     /// The linker's map of it.
     pub map: PathBuf,
 }
@@ -40,6 +42,9 @@ pub fn run(args: &Args) -> Result<()> {
         fs::read(&image.path).with_context(|| format!("cannot read {}", image.path.display()))?;
     let sections = sections::of_elf(&bytes)?;
     println!("image  {}", image.path.display());
+    if let Some(raw) = &image.raw {
+        println!("raw    {}", raw.display());
+    }
     println!("map    {}", image.map.display());
     println!("\n{}", sections::table(&sections));
     Ok(())
@@ -48,7 +53,22 @@ pub fn run(args: &Args) -> Result<()> {
 /// Builds a board's firmware in release.
 pub fn firmware(board: &Board) -> Result<Image> {
     setup::make_sure_of(&[Need::Target(&board.triple)])?;
-    build(&board.name, &board.name, &board.triple, "-Map=")
+    let mut image = build(&board.name, &board.name, &board.triple, "-Map=")?;
+    if let Some(name) = board.machine.and_then(|machine| machine.raw_image) {
+        let folder = workspace::output_folder(&format!("boards/{}", board.name))?;
+        let path = folder.join(name);
+        let raw = sections::in_memory(&fs::read(&image.path)?)?;
+        fs::write(&path, raw).with_context(|| format!("cannot write {}", path.display()))?;
+        image.raw = Some(path);
+    }
+    Ok(image)
+}
+
+impl Image {
+    /// The file that the board is started with.
+    pub fn bootable(&self) -> &Path {
+        self.raw.as_deref().unwrap_or(&self.path)
+    }
 }
 
 /// Builds the `qlens` tool for this machine in release; returns the program.
@@ -97,6 +117,7 @@ fn build(package: &str, binary: &str, triple: &str, map_option: &str) -> Result<
         .arg(format!("-Clink-arg={map_option}{}", map.display()));
     Ok(Image {
         path: workspace::build_binary(&mut command)?,
+        raw: None,
         map,
     })
 }

@@ -3,8 +3,8 @@
 
 use std::fmt::Write as _;
 
-use anyhow::{Context as _, Result};
-use object::{File, Object as _, ObjectSection as _, SectionFlags, elf};
+use anyhow::{Context as _, Result, ensure};
+use object::{File, Object as _, ObjectSection as _, ObjectSegment as _, SectionFlags, elf};
 
 /// One section that is part of the running image.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,6 +57,36 @@ pub fn of_elf(bytes: &[u8]) -> Result<Vec<Section>> {
     }
     sections.sort_by_key(|section| section.address);
     Ok(sections)
+}
+
+/// Most bytes of an image as it lies in memory.
+const MOST: u64 = 64 << 20;
+
+/// What an ELF file puts into memory, from the lowest address on; what is between its parts is zero, and
+/// what is zero at the end is left out.
+pub fn in_memory(bytes: &[u8]) -> Result<Vec<u8>> {
+    let file = File::parse(bytes).context("the image is not an ELF file")?;
+    let mut parts = Vec::new();
+    for segment in file.segments() {
+        let data = segment.data().context("the image is cut short")?;
+        if !data.is_empty() {
+            parts.push((segment.address(), data));
+        }
+    }
+    let start = parts.iter().map(|(address, _)| *address).min();
+    let start = start.context("the image puts nothing into memory")?;
+    let mut memory = Vec::new();
+    for (address, data) in parts {
+        let at = address - start;
+        ensure!(
+            at + data.len() as u64 <= MOST,
+            "the image has bytes at {start:#x} and at {address:#x}, too far from each other"
+        );
+        let at = at as usize;
+        memory.resize(memory.len().max(at + data.len()), 0);
+        memory[at..at + data.len()].copy_from_slice(data);
+    }
+    Ok(memory)
 }
 
 /// The table that is printed.

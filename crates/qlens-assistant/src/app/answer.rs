@@ -7,6 +7,7 @@ use qlens::session::{self, Interrupt, Phase, Session, Stop, Watch};
 use qlens_board::{Clock, Display, Power, SensorSource};
 
 use super::App;
+use super::pacing::Work;
 use super::report::Done;
 use crate::assistant::Progress;
 use crate::{Action, Fault, State};
@@ -34,8 +35,14 @@ where
         max_tokens: usize,
     ) {
         let asked_at = self.ports.clock.now_us();
+        self.pacing.working = true;
         // Whatever was to be cancelled before this question is over.
         self.take(Action::Cancel);
+        if let (true, Some(reason)) = (self.battery_is_empty(), self.exhausted()) {
+            self.fail(Fault::Generation, &reason);
+            return;
+        }
+        let mut work = self.begin_work();
         if let Err(error) = self.feed(session, context, max_tokens) {
             self.fail(Fault::Generation, &error);
             return;
@@ -46,7 +53,11 @@ where
         // What the model thinks is not for the lens.
         let mut parser = Parser::<CALL_BYTES>::new(session.prompt_is_thinking());
         let stop = loop {
-            let piece = match session.next(&mut Sampler::greedy(), &mut Watching(self)) {
+            let mut watching = Watching {
+                app: self,
+                work: &mut work,
+            };
+            let piece = match session.next(&mut Sampler::greedy(), &mut watching) {
                 Ok(Some(piece)) => piece,
                 Ok(None) => break session.stop_reason().unwrap_or(Stop::EndOfTurn),
                 Err(error) => {
@@ -74,6 +85,10 @@ where
         };
         log::info!("{done}");
         self.ports.report.done(&done);
+        if let (Stop::Deadline, 0, Some(reason)) = (stop, done.tokens, self.exhausted()) {
+            self.fail(Fault::Generation, &reason);
+            return;
+        }
         let actions = self.assistant.on_stop(stop);
         if self.assistant.state() == State::Error {
             self.tell_error();
@@ -119,7 +134,10 @@ where
 }
 
 /// The application, watching over its session.
-struct Watching<'w, 'a, D, S, C, P, R, W>(&'w mut App<'a, D, S, C, P, R, W>);
+struct Watching<'w, 'a, D, S, C, P, R, W> {
+    app: &'w mut App<'a, D, S, C, P, R, W>,
+    work: &'w mut Work,
+}
 
 impl<D, S, C, P, R, W> Watch for Watching<'_, '_, D, S, C, P, R, W>
 where
@@ -131,7 +149,7 @@ where
     W: Write,
 {
     fn check(&mut self, at: session::Progress) -> Option<Interrupt> {
-        let app = &mut *self.0;
+        let app = &mut *self.app;
         app.poll();
         if at.phase == Phase::Prefill {
             let actions = app.assistant.on_progress(Progress {
@@ -140,6 +158,6 @@ where
             });
             app.carry_out(actions);
         }
-        app.take(Action::Cancel).then_some(Interrupt::Cancelled)
+        app.pause(self.work, at)
     }
 }

@@ -59,6 +59,9 @@ pub struct Settings {
     pub draft: usize,
     /// How keys and values of the context are stored.
     pub kv: KvType,
+    /// Longest wait for the first token of an answer, in microseconds of application time:
+    /// [`FIRST_WORD_US`](crate::pace::FIRST_WORD_US), or longer on a board that is slower than glasses may be.
+    pub first_word_us: u64,
     /// Application time is the time of the events instead of the board's: a recording is replayed, and is to
     /// give the same display on every board, however fast. Battery and temperature then are the recording's,
     /// too.

@@ -11,6 +11,8 @@
 //! | `done <stop> prompt_us=… decode_us=… prompt_tokens=… tokens=…` | the answer ended |
 //! | `error <sentence>` | something failed, and the board lives on |
 //! | `mark <number>` | all that a recording has before this mark is done, and shown |
+//! | `pace duty=<per cent> brightness=<0 to 255> reason=<words>` | the board changed its pace, see [`crate::pace`] |
+//! | `idle instructions=<n> us=<n>` | so many were executed while nothing happened: told once, some ten seconds after the last thing happened |
 //! | `dropped <n>` | so many events were lost since the start, because more came than could wait |
 //!
 //! Nobody may be listening; the channel sees to it that nobody is waited for.
@@ -22,6 +24,7 @@ use qlens::kernel::Kernel;
 use qlens::session::Stop;
 
 use crate::State;
+use crate::pace::Pace;
 
 /// The end of an answer, in numbers.
 pub struct Done {
@@ -100,6 +103,16 @@ impl<R: Write> Report<R> {
     /// `mark`.
     pub fn mark(&mut self, number: u32) {
         self.line(format_args!("mark {number}"));
+    }
+
+    /// `pace`.
+    pub fn pace(&mut self, pace: &Pace) {
+        self.line(format_args!("pace {pace}"));
+    }
+
+    /// `idle`.
+    pub fn idle(&mut self, instructions: u32, us: u64) {
+        self.line(format_args!("idle instructions={instructions} us={us}"));
     }
 
     /// `dropped`.
@@ -204,6 +217,11 @@ mod tests {
         assert_eq!(written(|r| r.token(7)), "token 7\n");
         assert_eq!(written(|r| r.mark(u32::MAX)), "mark 4294967295\n");
         assert_eq!(written(|r| r.dropped(8)), "dropped 8\n");
+        assert_eq!(written(|r| r.idle(9, 10)), "idle instructions=9 us=10\n");
+        assert_eq!(
+            written(|r| r.pace(&Pace::FULL)),
+            "pace duty=100 brightness=255 reason=none\n"
+        );
         let done = Done {
             stop: Stop::EndOfTurn,
             prompt_us: 1,

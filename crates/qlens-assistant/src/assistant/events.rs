@@ -59,6 +59,10 @@ impl<N: NoteStore> Assistant<N> {
             SensorKind::Swipe(direction) => self.swipe(*direction),
             SensorKind::HeadUp => self.look_up(self.state.may_open_dashboard()),
             SensorKind::Speech(text) => self.on_speech(text),
+            // Whoever is being listened to would talk to nobody.
+            SensorKind::Lost if self.state == State::Listening => {
+                self.show_error(Fault::Speech, &"the sensors fell silent")
+            }
             _ => Actions::NONE,
         }
     }

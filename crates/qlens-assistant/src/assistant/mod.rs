@@ -10,6 +10,7 @@
 //! | Swipe          | –       | menu         | –         | –                 | page              | page      | –                  |
 //! | Speech³        | –       | –            | thinking  | –                 | –                 | –         | –                  |
 //! | `HeadUp`       | –       | dashboard    | –         | –                 | –                 | dashboard | dashboard          |
+//! | Lost           | –       | –            | error     | –                 | –                 | –         | –                  |
 //! | Removed        | sleep   | sleep        | idle, sleep | cancel, idle, sleep | cancel, idle, sleep | sleep | sleep            |
 //! | loading        | loading | –            | –         | –                 | –                 | –         | loading² / –       |
 //! | ready          | idle    | –            | –         | –                 | –                 | –         | idle² / –          |
@@ -28,6 +29,7 @@
 //! | Swipe          | moves        | –            | –           | page⁷        | page             | page        | back: notes, up: forgets, notes | page |
 //! | Speech         | –            | translating  | waits⁸      | noted        | noted            | noted       | noted           | follows⁹     |
 //! | `HeadUp`       | dashboard    | –            | –           | dashboard    | –                | dashboard   | dashboard       | –            |
+//! | Lost           | –            | –            | –           | –            | –                | –           | –               | –            |
 //! | Removed        | idle, sleep  | idle, sleep  | cancel, idle, sleep | idle, sleep | cancel, idle, sleep | idle, sleep | idle, sleep | sleep        |
 //! | progress       | –            | –            | –           | –            | summarizing      | –           | –               | –            |
 //! | token          | –⁴           | –⁴           | translating | –⁴           | summarizing      | –⁴          | –⁴              | –⁴           |

@@ -3,5 +3,6 @@
 
 mod applications;
 mod marks;
+mod pacing;
 mod sleep;
 mod world;

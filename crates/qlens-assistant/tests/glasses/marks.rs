@@ -176,3 +176,56 @@ fn a_flood_is_counted_and_the_wearer_is_heard_amid_it() {
     let dropped: u32 = told.last().unwrap().text[8..].parse().unwrap();
     assert!((10_000..30_000).contains(&dropped), "{dropped}");
 }
+
+#[test]
+fn a_touchpad_that_babbles_costs_its_own_touches_and_no_word_of_the_answer() {
+    let run = |babbles_from_us: Option<u64>| {
+        let mut glasses = Glasses::new();
+        glasses.until_us = 5 * SECOND;
+        glasses.work_us = 5000;
+        glasses.flood = babbles_from_us.map(|from_us| Flood {
+            kind: SensorKind::Tap,
+            apart_us: 100,
+            from_us,
+            to_us: 3 * SECOND,
+        });
+        glasses.script = vec![
+            (When::Line("ready", 1), SensorKind::LongPress),
+            (When::Line("state listening", 1), says("hi")),
+            (When::At(4 * SECOND), SensorKind::LongPress),
+        ];
+        glasses.go()
+    };
+    let calm = run(None);
+    let babbling = run(Some(calm.lines[calm.place("token")].at_us));
+    let tokens = |seen: &crate::world::Seen| -> Vec<String> {
+        let tokens = seen.lines("token");
+        tokens.iter().map(|line| line.text.clone()).collect()
+    };
+    assert_eq!(tokens(&babbling), tokens(&calm));
+    assert_eq!(babbling.lines("state listening").len(), 2);
+    assert!(babbling.lines("dropped").len() >= 2);
+}
+
+#[test]
+fn times_that_cannot_be_are_borne() {
+    for replay in [false, true] {
+        let mut glasses = Glasses::new();
+        glasses.settings.replay = replay;
+        let at = [u64::MAX, 0, u64::MAX - 1, 1];
+        let kinds = [
+            SensorKind::LongPress,
+            says("hi"),
+            SensorKind::HeadUp,
+            SensorKind::DoubleTap,
+        ];
+        glasses.recording = vec![SensorEvent::new(0, mark(0))];
+        for (at_us, kind) in at.into_iter().zip(kinds) {
+            glasses.recording.push(SensorEvent::new(at_us, kind));
+        }
+        glasses.recording.push(SensorEvent::new(5, mark(1)));
+        let seen = glasses.go();
+        assert!(seen.on);
+        assert!(seen.place("state thinking") < seen.place("mark 1"));
+    }
+}

@@ -14,6 +14,7 @@ use qlens::KvType;
 use qlens::workers::Inline;
 use qlens_assistant::Assistant;
 use qlens_assistant::app::{App, Context, Memory, Ports, Settings};
+use qlens_assistant::pace::FIRST_WORD_US;
 use qlens_board::fake::{FakeClock, FakeDisplay, FakePower, FakeStore};
 use qlens_board::memory::Region;
 use qlens_board::queue::EventSink;
@@ -160,6 +161,8 @@ struct Hands {
     recording: std::vec::IntoIter<SensorEvent>,
     flood: Option<Flood>,
     work_us: u64,
+    /// The end of the run, for which the board is to wake up.
+    until_us: u64,
 }
 
 /// Readings in a flood, from one time to another.
@@ -207,7 +210,8 @@ impl SensorSource for Hands {
             _ => None,
         };
         let recording = (self.recording.len() > 0).then_some(0);
-        [flood, script, recording].into_iter().flatten().min()
+        let due = [flood, script, recording, Some(self.until_us)];
+        due.into_iter().flatten().min()
     }
 
     fn sleep(&mut self, _: u64) {
@@ -236,6 +240,7 @@ pub struct Glasses {
     pub battery: Option<(u8, bool)>,
     pub temperature: Option<i32>,
     pub throttle: Throttle,
+    pub instructions: Option<u32>,
     pub pictures: bool,
 }
 
@@ -250,12 +255,14 @@ pub struct Seen {
     pub sleeps: Vec<bool>,
 }
 
+/// The bytes of a small random model.
+pub fn model(name: &str) -> Vec<u8> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../qlens/tests/data");
+    std::fs::read(format!("{folder}/{name}.gguf")).expect("the fixture is in the repository")
+}
+
 impl Glasses {
     pub fn new() -> Self {
-        let path = concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/../qlens/tests/data/qwen2-q8_0.gguf"
-        );
         Self {
             settings: Settings {
                 context: Context::AtMost(512),
@@ -263,9 +270,10 @@ impl Glasses {
                 max_tokens: 12,
                 draft: 3,
                 kv: KvType::F16,
+                first_word_us: FIRST_WORD_US,
                 replay: false,
             },
-            model: std::fs::read(path).expect("the fixture is in the repository"),
+            model: model("qwen2-q8_0"),
             script: Vec::new(),
             recording: Vec::new(),
             flood: None,
@@ -276,6 +284,7 @@ impl Glasses {
             battery: None,
             temperature: None,
             throttle: Throttle::None,
+            instructions: None,
             pictures: false,
         }
     }
@@ -296,6 +305,7 @@ impl Glasses {
         power.battery = self.battery;
         power.temperature = self.temperature;
         power.throttle = self.throttle;
+        power.instructions = self.instructions;
         power.longest_us = u64::MAX;
         let mut assistant = Box::new(Assistant::new(DISPLAY));
         let mut store = FakeStore::new("tiny.gguf", &self.model);
@@ -320,15 +330,11 @@ impl Glasses {
             display: Lens(world.clone()),
             sensors: Hands {
                 world: world.clone(),
-                // Somebody wakes the board up for the end of the run.
-                script: {
-                    let mut script = self.script;
-                    script.push((When::At(until_us), SensorKind::Ambient { lux: 0 }));
-                    script
-                },
+                script: self.script,
                 recording: self.recording.into_iter(),
                 flood: self.flood,
                 work_us: self.work_us,
+                until_us,
             },
             clock,
             power,

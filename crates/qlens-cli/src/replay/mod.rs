@@ -17,6 +17,7 @@ use qlens::KvType;
 use qlens::workers::Threads;
 use qlens_assistant::Assistant;
 use qlens_assistant::app::{App, Context, Memory, Ports, Settings};
+use qlens_assistant::pace::FIRST_WORD_US;
 use qlens_board::sha256::Sha256;
 use qlens_board::store::ReaderStore;
 use qlens_board::{ModelInfo, Power, Throttle};
@@ -118,6 +119,7 @@ pub fn run(args: &ReplayArgs) -> Result<(), Failure> {
         max_tokens: args.max_tokens.map_or(session.max_tokens, |n| n as usize),
         draft: session.draft,
         kv: KvType::from_name(session.kv.name()).unwrap_or_default(),
+        first_word_us: FIRST_WORD_US,
         replay: true,
     };
     let screen = Rc::new(RefCell::new(Screen::new()));

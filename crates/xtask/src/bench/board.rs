@@ -14,7 +14,7 @@ use anyhow::{Context as _, Result, ensure};
 
 use super::figure::Figure;
 use crate::ask;
-use crate::emulator::{Console, Emulator, Machine};
+use crate::emulator::{Console, Emulator, Machine, Report};
 use crate::interrupt;
 
 /// Two lengths of an answer, and two of a prompt in whole batches: their difference is the cost of the tokens
@@ -26,6 +26,9 @@ const BATCH: u64 = 32;
 const PATIENCE: Duration = Duration::from_hours(1);
 /// The last line of the log may still be on its way when the report of the same moment is there.
 const LOG: Duration = Duration::from_secs(5);
+
+/// Longest silence of a board that rests: its display is dimmed first, and it looks around every ten seconds.
+const REST: Duration = Duration::from_mins(2);
 
 const PER_TOKEN: &str = "M instructions/token";
 
@@ -152,6 +155,32 @@ pub fn ready(machine: &Machine<'_>) -> Result<Vec<Figure>> {
         figure("reset to ready, model in RAM", times.ready),
         figure("of it, checksum of the model", times.checksum),
     ])
+}
+
+/// Instructions a second at the prompt, while nothing happens.
+///
+/// Virtual time passes there although nothing is executed, so the processor's own count of instructions is
+/// taken: the application reports it when it has rested for a while, its looks at battery and thermometer
+/// included.
+pub fn idle(machine: &Machine<'_>) -> Result<Figure> {
+    let model = machine.drive.model_name();
+    eprintln!("{model}: counting the instructions of a rest, for half a minute");
+    let mut emulator = Emulator::start(machine, Console::kept())?;
+    ask::wait_until_ready(&mut emulator, &mut |_, _| {})?;
+    let (instructions, us) =
+        emulator.wait_for("the board to rest", REST, |report| match *report {
+            Report::Idle { instructions, us } => Some((instructions, us)),
+            _ => None,
+        })?;
+    emulator.quit()?;
+    ensure!(us > 0, "the board rested for no time at all");
+    let a_second = instructions as f64 * 1e6 / us as f64;
+    Ok(Figure::measured(
+        model,
+        "at the prompt",
+        a_second,
+        "instructions/s",
+    ))
 }
 
 /// Microseconds of a boot.

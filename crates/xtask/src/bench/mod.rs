@@ -5,6 +5,7 @@
 //! |---|---|
 //! | instructions a token | counted on the emulated board, by difference of two run lengths (`board`) |
 //! | instructions from reset to the prompt | the same board, by the stamps of its log (`board`) |
+//! | instructions a second at the prompt | counted by the board itself while nothing happens (`board`) |
 //! | bytes of weights a token, bytes of the arena | what `qlens bench` says (`host`) |
 //! | tokens a second here | the same; the one figure that is a bare time (`host`) |
 //! | bytes of the firmware | its ELF file (`sections`) |
@@ -71,6 +72,8 @@ enum Group {
     Instructions,
     /// Instructions from reset to the prompt
     Ready,
+    /// Instructions a second while nothing happens; takes half a minute
+    Idle,
     /// Memory, and speed on this machine
     Host,
     /// Size of the firmware
@@ -94,7 +97,9 @@ pub fn run(args: &Args) -> Result<()> {
         kernel: None,
         figures: Vec::new(),
     };
-    let counts = wants(Group::Instructions) || wants(Group::Ready);
+    let counts = [Group::Instructions, Group::Ready, Group::Idle]
+        .into_iter()
+        .any(wants);
     let models = if counts || wants(Group::Host) {
         models(&args.model)?
     } else {
@@ -134,6 +139,9 @@ pub fn run(args: &Args) -> Result<()> {
             }
             if wants(Group::Ready) {
                 report.figures.extend(board::ready(&machine)?);
+            }
+            if wants(Group::Idle) {
+                report.figures.push(board::idle(&machine)?);
             }
         }
         report.figures.extend(here);

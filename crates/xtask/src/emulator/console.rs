@@ -4,9 +4,14 @@
 use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader, Read, Write as _};
+use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
+use super::Report;
+
+/// What a line of a report begins with on a console that carries reports, too.
+const MARK: u8 = 0x1e;
 /// Lines that are kept.
 const KEPT: usize = 400;
 /// Lines that are shown with a failure.
@@ -40,25 +45,35 @@ impl Console {
         }
     }
 
-    /// Listens to the console's stream and to QEMU's own until they end.
+    /// Listens to the console's stream and to QEMU's own until they end. Where reports come on the console, they
+    /// are taken out of it and go to `reports`.
     pub fn listen(
         &self,
         console: Option<impl Read + Send + 'static>,
         complaints: Option<impl Read + Send + 'static>,
+        reports: Option<Sender<Report>>,
     ) {
         if let Some(console) = console {
-            self.clone().pump(console);
+            self.clone().pump(console, reports);
         }
         if let Some(complaints) = complaints {
             self.clone().pump_complaints(complaints);
         }
     }
 
-    fn pump(self, mut from: impl Read + Send + 'static) {
+    fn pump(self, mut from: impl Read + Send + 'static, reports: Option<Sender<Report>>) {
         thread::spawn(move || {
             let mut buffer = [0; 4096];
+            let mut splitter = Splitter::default();
             while let Ok(n @ 1..) = from.read(&mut buffer) {
-                self.take(&buffer[..n]);
+                let Some(reports) = &reports else {
+                    self.take(&buffer[..n]);
+                    continue;
+                };
+                self.take(&splitter.split(&buffer[..n], &mut |line| {
+                    // Nobody may be interested any more.
+                    let _ = reports.send(Report::parse(line));
+                }));
             }
         });
     }
@@ -112,6 +127,32 @@ impl Console {
     }
 }
 
+/// Takes reports out of what else is on a console.
+#[derive(Default)]
+struct Splitter {
+    /// The line of a report, while it has no end.
+    line: Option<Vec<u8>>,
+}
+
+impl Splitter {
+    /// Hands on the reports that end in these bytes; returns the bytes of people.
+    fn split(&mut self, bytes: &[u8], report: &mut dyn FnMut(&str)) -> Vec<u8> {
+        let mut rest = Vec::new();
+        for &byte in bytes {
+            match (&mut self.line, byte) {
+                (None, MARK) => self.line = Some(Vec::new()),
+                (None, _) => rest.push(byte),
+                (Some(line), b'\n') => {
+                    report(&String::from_utf8_lossy(line));
+                    self.line = None;
+                }
+                (Some(line), _) => line.push(byte),
+            }
+        }
+        rest
+    }
+}
+
 impl Kept {
     fn push(&mut self, bytes: &[u8]) {
         for &byte in bytes {
@@ -136,6 +177,19 @@ fn text_of(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn reports_are_taken_out_of_what_people_read() {
+        let mut splitter = Splitter::default();
+        let mut reports = Vec::new();
+        let mut rest = Vec::new();
+        for bytes in ["log\n\x1erea", "dy\n12", "3\x1etoken 7\n4\n"] {
+            let take = &mut |line: &str| reports.push(line.to_owned());
+            rest.extend(splitter.split(bytes.as_bytes(), take));
+        }
+        assert_eq!(reports, ["ready", "token 7"]);
+        assert_eq!(rest, b"log\n1234\n");
+    }
 
     #[test]
     fn keeps_the_last_lines_across_chunks() {

@@ -54,6 +54,10 @@ impl Folder {
         self.0.join("log")
     }
 
+    pub fn card(&self) -> PathBuf {
+        self.0.join("card.img")
+    }
+
     pub fn picture(&self) -> PathBuf {
         self.0.join("display.ppm")
     }

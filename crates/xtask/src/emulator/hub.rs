@@ -49,7 +49,8 @@ impl Hub {
             std::fs::read(image).with_context(|| format!("cannot read {}", image.display()))?;
         let table = Table::parse(&elf)?
             .with_context(|| format!("{} has no defmt strings", image.display()))?;
-        let mut process = Process::start("qemu-system-arm", &arguments, &folder.qmp(), console)?;
+        let mut process =
+            Process::start("qemu-system-arm", &arguments, &folder.qmp(), console, None)?;
         let samples = process.connect(&folder.samples())?;
         samples.set_write_timeout(Some(interrupt::POLL))?;
         let log = process.connect(&folder.log())?;

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Context as _, Result};
 
 use super::folder::Folder;
-use crate::boards::Board;
+use crate::boards::{Board, Make};
 use crate::model::Model;
 
 /// Option of a processor whose counter ticks each nanosecond.
@@ -82,14 +82,18 @@ pub enum Display {
 }
 
 impl<'a> Machine<'a> {
-    /// The machine as it comes: two cores, everything else the board's and the firmware's own.
+    /// The machine as it comes: two cores unless the board has its own number, everything else the board's and the
+    /// firmware's own.
     pub fn of(board: &'a Board, image: &'a Path, drive: Drive<'a>) -> Self {
         Self {
             board,
             image,
             cpu: None,
             memory: None,
-            cores: 2,
+            cores: match board.machine.map(|machine| machine.make) {
+                Some(Make::Sold { cores }) => cores,
+                _ => 2,
+            },
             drive,
             context: None,
             system: None,
@@ -110,7 +114,11 @@ impl<'a> Machine<'a> {
             .board
             .machine
             .with_context(|| format!("no emulator for the board {name:?}"))?;
-        let cpu = self.cpu.unwrap_or(machine.cpu);
+        let (cpu, memory) = match machine.make {
+            Make::Virt { cpu, memory } => (cpu, memory),
+            Make::Sold { .. } => return self.sold_arguments(machine.kind, folder),
+        };
+        let cpu = self.cpu.unwrap_or(cpu);
         let mut line = Line::default();
         line.add("-machine", machine.kind)
             .add(
@@ -119,20 +127,13 @@ impl<'a> Machine<'a> {
                 format!("{cpu}{}", if self.icount { COUNTER } else { "" }),
             )
             .add("-smp", self.cores.to_string())
-            .add("-m", self.memory.unwrap_or(machine.memory))
+            .add("-m", self.memory.unwrap_or(memory))
             .path("-kernel", "", self.image, "")
             .add("-global", "virtio-mmio.force-legacy=false")
             // No network: the default one asks for a ROM of a package that is not needed.
             .add("-nic", "none")
             .add("-device", "ramfb")
-            .add(
-                "-display",
-                if self.display == Display::Window {
-                    "gtk"
-                } else {
-                    "none"
-                },
-            )
+            .add("-display", self.display.name())
             .add("-chardev", "stdio,id=console,signal=off")
             .add("-serial", "chardev:console")
             .path("-qmp", "unix:", &folder.qmp(), ",server=on,wait=off")
@@ -216,30 +217,33 @@ impl<'a> Machine<'a> {
             let file = folder.write("system", system)?;
             line.path("-fw_cfg", "name=opt/qlens/system,file=", &file, "");
         }
-        if let Some(port) = self.gdb {
-            line.add("-gdb", format!("tcp:127.0.0.1:{port}"));
-        }
-        Ok(line.0)
+        Ok(line.ends(self.gdb))
     }
 }
 
 /// A command line under construction. QEMU splits options at commas; in a value they are doubled.
 #[derive(Default)]
-struct Line(Vec<OsString>);
+pub(super) struct Line(Vec<OsString>);
 
 impl Line {
-    fn flag(&mut self, option: &str) -> &mut Self {
+    pub(super) fn flag(&mut self, option: &str) -> &mut Self {
         self.0.push(option.into());
         self
     }
 
-    fn add(&mut self, option: &str, value: impl Into<String>) -> &mut Self {
+    pub(super) fn add(&mut self, option: &str, value: impl Into<String>) -> &mut Self {
         self.0.push(option.into());
         self.0.push(value.into().into());
         self
     }
 
-    fn path(&mut self, option: &str, before: &str, path: &Path, after: &str) -> &mut Self {
+    pub(super) fn path(
+        &mut self,
+        option: &str,
+        before: &str,
+        path: &Path,
+        after: &str,
+    ) -> &mut Self {
         let path: PathBuf = path.into();
         // `-kernel` takes the whole argument as a path.
         let path = path.to_string_lossy();
@@ -249,6 +253,14 @@ impl Line {
             escaped(&path)
         };
         self.add(option, format!("{before}{path}{after}"))
+    }
+
+    /// All of it, with the port on which a debugger is waited for.
+    pub(super) fn ends(mut self, gdb: Option<u16>) -> Vec<OsString> {
+        if let Some(port) = gdb {
+            self.add("-gdb", format!("tcp:127.0.0.1:{port}"));
+        }
+        self.0
     }
 
     fn firmware(&mut self, name: &str, value: &str) -> &mut Self {

@@ -1,6 +1,7 @@
 //! A board that runs in QEMU, held by its outside: the console, the touchpad's keys, the speech and report
 //! channel, the display. What a person does with a pair of glasses, a program does through here.
 
+mod card;
 mod console;
 mod folder;
 mod hub;
@@ -9,6 +10,7 @@ mod pixels;
 mod process;
 mod qmp;
 mod report;
+mod sold;
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::net::UnixStream;
@@ -18,7 +20,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel}
 use std::thread::{self, sleep};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 
 pub use console::Console;
 pub use hub::Hub;
@@ -26,9 +28,10 @@ pub use machine::{Display, Drive, Machine};
 pub use pixels::Pixels;
 pub use report::Report;
 
-use crate::interrupt;
 pub use folder::Folder;
 use process::Process;
+
+use crate::{boards, interrupt};
 
 /// A press this long is a long-press to the touchpad; the firmware asks for 600 ms.
 const LONG_PRESS: Duration = Duration::from_millis(900);
@@ -51,7 +54,8 @@ impl Key {
 /// A running board. Dropping it ends QEMU and removes what it left.
 pub struct Emulator {
     process: Process,
-    speech: UnixStream,
+    /// `None` on a board whose console is everything that it has.
+    speech: Option<UnixStream>,
     reports: Receiver<Report>,
     folder: Folder,
 }
@@ -61,12 +65,24 @@ impl Emulator {
     pub fn start(machine: &Machine<'_>, console: Console) -> Result<Self> {
         let folder = Folder::new()?;
         let arguments = machine.arguments(&folder)?;
-        let mut process =
-            Process::start("qemu-system-aarch64", &arguments, &folder.qmp(), console)?;
-        let speech = process.connect(&folder.speech())?;
         let (sender, reports) = channel();
-        let listener = speech.try_clone()?;
-        thread::spawn(move || pass_on(listener, &sender));
+        let is_sold = machine.board.machine.is_some_and(boards::Machine::is_sold);
+        let on_console = is_sold.then(|| sender.clone());
+        let mut process = Process::start(
+            "qemu-system-aarch64",
+            &arguments,
+            &folder.qmp(),
+            console,
+            on_console,
+        )?;
+        let speech = if is_sold {
+            None
+        } else {
+            let speech = process.connect(&folder.speech())?;
+            let listener = speech.try_clone()?;
+            thread::spawn(move || pass_on(listener, &sender));
+            Some(speech)
+        };
         if machine.gdb.is_none() {
             process.go()?;
         }
@@ -149,18 +165,33 @@ impl Emulator {
         self.press_for(key, LONG_PRESS)
     }
 
+    /// Whether there is something to touch; a board without it takes a typed line for a long-press and the words
+    /// after it.
+    pub fn has_touchpad(&self) -> bool {
+        self.speech.is_some()
+    }
+
     fn press_for(&mut self, key: Key, time: Duration) -> Result<()> {
+        ensure!(self.has_touchpad(), "the board has no touchpad");
         self.process.qmp.key(key.0, true)?;
         sleep(time);
         self.process.qmp.key(key.0, false)
     }
 
-    /// Says a line into the microphone's channel.
+    /// Says a line into the microphone's channel, or types it at the console of a board that has none.
     pub fn say(&mut self, line: &str) -> Result<()> {
-        let line = line.split(['\n', '\r']).collect::<Vec<_>>().join(" ");
-        self.speech
-            .write_all(format!("{line}\n").as_bytes())
-            .context("the speech channel is closed")
+        let mut line = line.split(['\n', '\r']).collect::<Vec<_>>().join(" ");
+        line.push('\n');
+        match (&mut self.speech, &mut self.process.stdin) {
+            (Some(speech), _) => speech
+                .write_all(line.as_bytes())
+                .context("the speech channel is closed"),
+            (None, Some(console)) => console
+                .write_all(line.as_bytes())
+                .and_then(|()| console.flush())
+                .context("the console is closed"),
+            (None, None) => bail!("somebody else types at the console"),
+        }
     }
 
     /// Says a request of the self-test and returns the line that answers it, which begins with the same word.

@@ -6,6 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::mpsc::Sender;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -14,6 +15,7 @@ use serde_json::Value;
 
 use super::console::Console;
 use super::qmp::Qmp;
+use super::report::Report;
 use crate::interrupt;
 
 /// How long QEMU may take to open its sockets.
@@ -32,12 +34,14 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts QEMU with these arguments, of which one is `-S`; its protocol is on the socket `qmp`.
+    /// Starts QEMU with these arguments, of which one is `-S`; its protocol is on the socket `qmp`. What the board
+    /// reports on its console goes to `reports`.
     pub fn start(
         program: &str,
         arguments: &[OsString],
         qmp: &Path,
         console: Console,
+        reports: Option<Sender<Report>>,
     ) -> Result<Self> {
         let mut child = Command::new(program)
             .args(arguments)
@@ -49,7 +53,7 @@ impl Process {
             .spawn()
             .with_context(|| format!("cannot run {program}"))?;
         let stdin = child.stdin.take();
-        console.listen(child.stdout.take(), child.stderr.take());
+        console.listen(child.stdout.take(), child.stderr.take(), reports);
         let mut child = Guard(Some(child));
         // QEMU opens its sockets before it looks at the rest of what it was told.
         let qmp = match Qmp::over(connect(qmp, &mut child, &console)?) {

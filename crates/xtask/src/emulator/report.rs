@@ -27,6 +27,15 @@ pub enum Report {
     Error(String),
     /// All that a recording has before this mark is done, and shown.
     Mark(u32),
+    /// The board changed its pace.
+    Pace(Pace),
+    /// So many instructions were executed while nothing happened for so many microseconds.
+    Idle {
+        /// Instructions of the boot core.
+        instructions: u64,
+        /// Microseconds.
+        us: u64,
+    },
     /// Events that were lost since the start, because more came than could wait.
     Dropped(u32),
     /// A line of a board that is newer than this, or damaged.
@@ -46,6 +55,17 @@ pub struct Done {
     pub prompt_tokens: u64,
     /// Tokens that were generated.
     pub tokens: u64,
+}
+
+/// How fast a board writes and how bright it shines.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pace {
+    /// Share of the time in which the model may work, in per cent.
+    pub duty: u8,
+    /// Brightness of the display; 0 is dark.
+    pub brightness: u8,
+    /// What limits them.
+    pub reason: String,
 }
 
 impl Report {
@@ -72,6 +92,8 @@ impl Report {
             "done" => Done::parse(rest).map(Self::Done),
             "error" => Some(Self::Error(rest.into())),
             "mark" => rest.parse().map(Self::Mark).ok(),
+            "pace" => Pace::parse(rest).map(Self::Pace),
+            "idle" => idle(rest),
             "dropped" => rest.parse().map(Self::Dropped).ok(),
             _ => None,
         };
@@ -99,6 +121,29 @@ impl Done {
         }
         Some(done)
     }
+}
+
+impl Pace {
+    fn parse(rest: &str) -> Option<Self> {
+        Some(Self {
+            duty: field(rest, "duty")?.parse().ok()?,
+            brightness: field(rest, "brightness")?.parse().ok()?,
+            reason: field(rest, "reason")?.into(),
+        })
+    }
+}
+
+fn idle(rest: &str) -> Option<Report> {
+    Some(Report::Idle {
+        instructions: field(rest, "instructions")?.parse().ok()?,
+        us: field(rest, "us")?.parse().ok()?,
+    })
+}
+
+/// The value of `name=value` among these words.
+fn field<'r>(words: &'r str, name: &str) -> Option<&'r str> {
+    let mut words = words.split(' ');
+    words.find_map(|word| word.strip_prefix(name)?.strip_prefix('='))
 }
 
 #[cfg(test)]
@@ -142,6 +187,21 @@ mod tests {
                 Report::Error("the drive failed at byte 512".into()),
             ),
             ("mark 4294967295", Report::Mark(u32::MAX)),
+            (
+                "pace duty=25 brightness=160 reason=heat+battery",
+                Report::Pace(Pace {
+                    duty: 25,
+                    brightness: 160,
+                    reason: "heat+battery".into(),
+                }),
+            ),
+            (
+                "idle instructions=4321 us=14000000",
+                Report::Idle {
+                    instructions: 4321,
+                    us: 14_000_000,
+                },
+            ),
             ("dropped 17", Report::Dropped(17)),
         ] {
             assert_eq!(Report::parse(line), report);
@@ -158,6 +218,11 @@ mod tests {
             "mark",
             "mark 4294967296",
             "dropped -1",
+            "idle",
+            "idle instructions=1",
+            "pace",
+            "pace duty=25 brightness=256 reason=heat",
+            "pace duty=25 brightness=25",
             "hello",
         ] {
             assert_eq!(Report::parse(odd), Report::Other(odd.into()));

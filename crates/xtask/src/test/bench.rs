@@ -30,13 +30,19 @@ pub struct Bench {
 }
 
 impl Bench {
+    /// For the reference board.
     pub fn prepare() -> Result<Self> {
-        let board = boards::find(boards::DEFAULT)?;
+        Self::prepare_for(boards::DEFAULT)
+    }
+
+    /// For the board of that name.
+    pub fn prepare_for(name: &str) -> Result<Self> {
+        let board = boards::find(name)?;
         setup::make_sure_of(&[
             Need::Target(&board.triple),
             Need::Program(&setup::QEMU_SYSTEM),
         ])?;
-        let image = image::firmware(&board)?.path;
+        let image = image::firmware(&board)?.bootable().to_owned();
         Ok(Self {
             board,
             image,

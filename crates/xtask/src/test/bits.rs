@@ -66,6 +66,19 @@ pub fn run(_: bool) -> Result<Counts> {
     Ok(checks.counts)
 }
 
+/// A board that has one kind of processor gives the host's bits for this fixture.
+pub(super) fn same_as_host(bench: &Bench, fixture: &str, kernels: &[&str]) -> Result<()> {
+    let golden: Value = serde_json::from_slice(&fs::read(workspace::root().join(GOLDEN))?)?;
+    let model = Bench::fixture(fixture)?;
+    let tokens = tokens(&golden[format!("{fixture}.gguf")])?;
+    let expected = host_bits(bench, &model, &tokens)?;
+    let machine = Machine {
+        selftest: true,
+        ..bench.machine(Drive::File(&model))
+    };
+    board_bits(&machine, kernels, &tokens, &expected)
+}
+
 /// The longest case of a fixture, as the commands write it.
 fn tokens(golden: &Value) -> Result<String> {
     let cases = golden["cases"].as_array().context("no golden cases")?;

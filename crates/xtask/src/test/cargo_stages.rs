@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 
 use super::Counts;
 use crate::setup::{self, Need};
-use crate::{interrupt, workspace};
+use crate::{boards, interrupt, workspace};
 
 /// The crates that have to compile without an operating system.
 const LIBRARIES: [&str; 5] = [
@@ -17,8 +17,6 @@ const LIBRARIES: [&str; 5] = [
     "qlens-link",
     "qlens-sense",
 ];
-/// The firmware, which is not part of what builds on the host.
-const FIRMWARE: &str = "qemu-virt";
 /// Where random cases begin, so that a run says something of the change and not of luck.
 const SEED: &str = "20260101";
 /// Random cases of a property in `--full`, each time from another seed, where it names no number itself.
@@ -51,16 +49,15 @@ pub fn lints(_: bool) -> Result<Counts> {
     setup::make_sure_of(&[Need::Component("clippy"), Need::Target(setup::BARE)])?;
     let mut counts =
         check(workspace::cargo("clippy").args(["--all-targets", "--quiet", "--", "-Dwarnings"]))?;
-    let firmware = [
-        "--package",
-        FIRMWARE,
-        "--target",
-        setup::BARE,
-        "--quiet",
-        "--",
-        "-Dwarnings",
-    ];
-    counts.add(check(workspace::cargo("clippy").args(firmware))?);
+    for board in boards::names()? {
+        let triple = boards::find(&board)?.triple;
+        setup::make_sure_of(&[Need::Target(&triple)])?;
+        let firmware = ["--package", &board, "--target", &triple];
+        let denied = ["--quiet", "--", "-Dwarnings"];
+        counts.add(check(
+            workspace::cargo("clippy").args(firmware).args(denied),
+        )?);
+    }
     Ok(counts)
 }
 

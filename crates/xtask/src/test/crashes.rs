@@ -8,6 +8,7 @@ use anyhow::{Result, ensure};
 use super::Counts;
 use super::bench::{Bench, Checks, says};
 use crate::emulator::{Drive, Machine};
+use crate::model::Model;
 
 /// What is asked for, and what the report has to say.
 const FAULTS: [(&str, &[&str]); 7] = [
@@ -27,28 +28,33 @@ pub fn run(_: bool) -> Result<Counts> {
     let mut checks = Checks::default();
     for (fault, words) in FAULTS {
         checks.run(&format!("{fault}: reported, then off"), || {
-            let machine = Machine {
-                selftest: true,
-                ..bench.machine(Drive::File(&model))
-            };
-            let mut emulator = Bench::boot(&machine)?;
-            emulator.say(&format!("fault {fault}"))?;
-            let status = emulator.ended(PATIENCE)?;
-            ensure!(
-                status.is_some_and(|status| status.success()),
-                "the machine did not switch itself off"
-            );
-            let console = emulator.console().lines().join("\n");
-            for word in words {
-                says(&console, &[word])?;
-            }
-            says(&console, &["backtrace"])?;
-            ensure!(
-                fault == "panic" || console.contains("ESR") && console.contains("x28"),
-                "no registers"
-            );
-            Ok(())
+            reported(&bench, &model, fault, words)
         })?;
     }
     Ok(checks.counts)
+}
+
+/// The board goes wrong in this way, says so in these words, and switches itself off.
+pub(super) fn reported(bench: &Bench, model: &Model, fault: &str, words: &[&str]) -> Result<()> {
+    let machine = Machine {
+        selftest: true,
+        ..bench.machine(Drive::File(model))
+    };
+    let mut emulator = Bench::boot(&machine)?;
+    emulator.say(&format!("fault {fault}"))?;
+    let status = emulator.ended(PATIENCE)?;
+    ensure!(
+        status.is_some_and(|status| status.success()),
+        "the machine did not switch itself off"
+    );
+    let console = emulator.console().lines().join("\n");
+    for word in words {
+        says(&console, &[word])?;
+    }
+    says(&console, &["backtrace"])?;
+    ensure!(
+        fault == "panic" || console.contains("ESR") && console.contains("x28"),
+        "no registers"
+    );
+    Ok(())
 }

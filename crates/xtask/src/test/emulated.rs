@@ -13,7 +13,7 @@ use crate::emulator::{Console, Drive, Emulator, Key, Machine, Report};
 /// One file for each set of block formats.
 const FIXTURES: [&str; 4] = ["qwen2-f16", "qwen2-q8_0", "qwen2-q4_0", "qwen2-q4_k_m"];
 /// In the fixtures every byte is a token, so the questions stay short.
-const QUESTION: &str = "Which way is north? 北在哪里？";
+pub(super) const QUESTION: &str = "Which way is north? 北在哪里？";
 const PATIENCE: Duration = Duration::from_mins(1);
 
 pub fn run(_: bool) -> Result<Counts> {
@@ -73,7 +73,7 @@ pub fn run(_: bool) -> Result<Counts> {
     Ok(checks.counts)
 }
 
-fn same_tokens<'a>(
+pub(super) fn same_tokens<'a>(
     bench: &'a Bench,
     fixture: &str,
     change: impl FnOnce(Machine<'a>) -> Machine<'a>,
@@ -128,7 +128,7 @@ fn counted(bench: &Bench) -> Result<()> {
     emulator.quit()
 }
 
-fn second_question(bench: &Bench) -> Result<()> {
+pub(super) fn second_question(bench: &Bench) -> Result<()> {
     let model = Bench::fixture("qwen2-q8_0")?;
     let machine = bench.machine(Drive::File(&model));
     let mut emulator = Bench::boot(&machine)?;
@@ -184,7 +184,7 @@ fn cancel(bench: &Bench) -> Result<()> {
     emulator.quit()
 }
 
-fn display(bench: &Bench) -> Result<()> {
+pub(super) fn display(bench: &Bench) -> Result<()> {
     let model = Bench::fixture("qwen2-q8_0")?;
     let machine = bench.machine(Drive::File(&model));
     let mut emulator = Bench::boot(&machine)?;

@@ -11,6 +11,7 @@ mod faults;
 mod golden;
 mod hostile;
 mod kernels;
+mod sold;
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -98,6 +99,10 @@ const STAGES: &[Stage] = &[
     Stage {
         name: "emulated: bits",
         run: bits::run,
+    },
+    Stage {
+        name: "emulated: boards as they are sold",
+        run: sold::run,
     },
     Stage {
         name: "emulated: faults",

@@ -1,0 +1,3 @@
+//! The constants of `board.toml`: addresses, regions, budgets.
+
+include!(concat!(env!("OUT_DIR"), "/board.rs"));
