@@ -18,15 +18,14 @@
 //! 2.5 to 3.5 W: a quarter of an hour, and ten seconds for each per cent. At 30 % there are five minutes left,
 //! which half the duty makes ten; an answer costs the same joules at any duty, but its wearer gets to a
 //! charger, and the voltage of an old cell sags less. At 5 % there would be less than a minute, about one
-//! answer; what is left is for the display and the sensors, which draw a fiftieth. The chip sits in a frame
-//! without a fan that lies on skin, which bears 43 °C for hours (ISO 13732-1); how much cooler than its chip a
-//! frame is only its maker knows, 12 degrees are assumed here, and a board that knows better says so by
-//! [`Throttle`].
+//! answer; what is left is for the display and the sensors. The chip sits in a frame without a fan that lies on
+//! skin, which bears 43 °C for hours (ISO 13732-1); how much cooler than its chip a frame is only its maker
+//! knows, 12 degrees are assumed here, and a board that knows better says so by [`Throttle`].
 //!
 //! The display is dimmed and then switched off when the wearer does nothing for a while: sooner on a page
 //! that only waits, later on one that is read, never while the model works, for then somebody waits. A full
-//! page is some sixty words, half a minute for a slow reader. Black costs nothing, so there is no
-//! screen saver.
+//! page is sixteen lines of some six words, half a minute for most readers, and a dimmed one can still be
+//! read. Black costs nothing, so there is no screen saver.
 
 use core::fmt;
 

@@ -34,8 +34,8 @@ const LINGER_US: u64 = 100_000;
 #[derive(Debug)]
 pub struct HubSource<L> {
     driver: Driver<L, Processor, TX, RX, STREAM>,
-    /// The state that was told last.
-    told: State,
+    /// The state that was told last, and how often the hub had been joined then.
+    told: (State, u32),
     /// Nobody wears the glasses.
     is_off: bool,
     /// When a message last came, or what woke this chip.
@@ -51,7 +51,7 @@ impl<L: Read + ReadReady + Write + WriteReady> HubSource<L> {
     pub const fn new(link: L, seed: u64) -> Self {
         Self {
             driver: Driver::new(link, Endpoint::new(seed, Timing::DEFAULT)),
-            told: State::Joining,
+            told: (State::Joining, 0),
             is_off: false,
             heard_us: 0,
             event_us: 0,
@@ -110,10 +110,14 @@ impl<L: Read + ReadReady + Write + WriteReady> HubSource<L> {
     /// Tells what became of the link since the last call.
     fn tell(&mut self, events: &mut dyn EventSink) {
         let state = self.driver.endpoint.state();
-        if core::mem::replace(&mut self.told, state) == state {
+        // A hub that starts again may be joined anew between two looks.
+        let joins = self.driver.endpoint.counters().joins.0;
+        let before = core::mem::replace(&mut self.told, (state, joins));
+        if before == self.told {
             return;
         }
         match state {
+            State::Up if before.1 == joins => {}
             State::Up | State::PeerAsleep => log::info!("sensor hub: joined"),
             State::Joining if self.is_off => {}
             State::Joining => {

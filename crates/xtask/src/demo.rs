@@ -15,10 +15,11 @@ use crate::{boards, image, interrupt, model, workspace};
 /// What is lived.
 const SCENE: &str = "demo";
 /// Longest answer, in tokens: more than a page.
-pub const MAX_TOKENS: u32 = 112;
-/// For so long the cores are looked at when nobody wears the glasses, and may take this much time of this machine.
+const MAX_TOKENS: u32 = 112;
+/// For so long the cores are looked at when nobody wears the glasses.
 const REST: Duration = Duration::from_secs(3);
-const REST_MOST: Duration = Duration::from_millis(60);
+/// Time of this machine that they may take then.
+pub const REST_MOST: Duration = Duration::from_millis(60);
 
 pub fn run() -> Result<()> {
     let board = boards::find(boards::DEFAULT)?;

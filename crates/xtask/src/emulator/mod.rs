@@ -237,7 +237,8 @@ impl Emulator {
         Ok(last)
     }
 
-    fn pixels(&mut self) -> Result<Pixels> {
+    /// The display's pixels as they are now.
+    pub fn pixels(&mut self) -> Result<Pixels> {
         let path = self.folder.picture();
         self.process.qmp.screendump(&path, "ppm")?;
         Pixels::of_ppm(&std::fs::read(&path)?)

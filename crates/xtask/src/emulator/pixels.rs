@@ -42,6 +42,11 @@ impl Pixels {
         })
     }
 
+    /// Intensities of the green, a byte a pixel, rows from the top.
+    pub fn greens(&self) -> Vec<u8> {
+        self.rgb.chunks_exact(3).map(|pixel| pixel[1]).collect()
+    }
+
     /// Whether every pixel is a shade of one green, as a waveguide with one colour can show it.
     pub fn is_all_green(&self) -> bool {
         self.rgb
@@ -76,6 +81,7 @@ mod tests {
         let pixels = Pixels::of_ppm(&ppm).unwrap();
         assert_eq!((pixels.width, pixels.height, pixels.lines()), (2, 3, 2));
         assert!(pixels.is_all_green());
+        assert_eq!(pixels.greens(), [0, 9, 0, 0, 200, 0]);
         let end = ppm.len();
         ppm[end - 1] = 7;
         assert!(!Pixels::of_ppm(&ppm).unwrap().is_all_green());

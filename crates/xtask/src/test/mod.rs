@@ -8,6 +8,7 @@ mod crashes;
 mod emulated;
 mod end_to_end;
 mod faults;
+mod glasses;
 mod golden;
 mod hostile;
 mod kernels;
@@ -107,6 +108,10 @@ const STAGES: &[Stage] = &[
     Stage {
         name: "emulated: faults",
         run: faults::run,
+    },
+    Stage {
+        name: "emulated: two chips",
+        run: glasses::run,
     },
     Stage {
         name: "the real model on the host",
