@@ -29,9 +29,10 @@ use qlens_board::memory::{MemoryMap, PAGE};
 use qlens_board::sha256::Sha256;
 use qlens_board::store::Flow;
 use qlens_board::{
-    Clock, Display, EventQueue, LoadError, ModelStore, Power, SensorSource, load_model,
+    Clock, Display, EventQueue, LoadError, ModelStore, NoteStore, Power, SensorSource, load_model,
 };
 
+use crate::applications::notes::Store;
 use crate::assistant::Progress;
 use crate::hud::Hud;
 use crate::pace::FIRST_WORD_US;
@@ -57,9 +58,9 @@ enum End {
 }
 
 /// The application, on the ports of a board.
-pub struct App<'a, D, S, C, P, R, W> {
+pub struct App<'a, D, S, C, P, R, W, N = Store> {
     ports: Ports<D, S, C, P, Report<R>, W>,
-    assistant: &'a mut Assistant,
+    assistant: &'a mut Assistant<N>,
     hud: Hud,
     events: EventQueue<EVENTS>,
     /// What the assistant wants and is not done yet.
@@ -82,7 +83,7 @@ pub struct App<'a, D, S, C, P, R, W> {
     running: &'a mut dyn FnMut() -> bool,
 }
 
-impl<'a, D, S, C, P, R, W> App<'a, D, S, C, P, R, W>
+impl<'a, D, S, C, P, R, W, N> App<'a, D, S, C, P, R, W, N>
 where
     D: Display,
     S: SensorSource,
@@ -90,12 +91,13 @@ where
     P: Power,
     R: Write,
     W: Write,
+    N: NoteStore,
 {
     /// The application for an assistant that is made for this display. `running` is asked whenever
     /// there is nothing else to do.
     pub fn new(
         ports: Ports<D, S, C, P, R, W>,
-        assistant: &'a mut Assistant,
+        assistant: &'a mut Assistant<N>,
         running: &'a mut dyn FnMut() -> bool,
     ) -> Self {
         let hud = Hud::new(ports.display.bounding_box().size);

@@ -28,6 +28,7 @@ speech-empty      | -         | -       | -        | -          | -            |
 speech-long       | -         | -       | -        | error D    | -            | -           | -            | -          | -           | -          |
 head-up           | -         | * D     | * D      | -          | -            | -           | -            | * D        | * D         | * D        |
 head-down         | -         | -       | -        | -          | -            | -           | -            | -          | -           | -          |
+lost              | -         | -       | -        | error D    | -            | -           | -            | -          | -           | -          |
 worn              | -         | -       | -        | -          | -            | -           | -            | -          | -           | -          |
 removed           | = S       | = S     | = S      | idle S     | idle CS      | idle S      | idle CS      | = S        | = S         | = S        |
 battery           | -         | -       | -        | -          | -            | -           | -            | -          | -           | -          |
@@ -60,6 +61,7 @@ speech-empty     | -           | -              | -            | -              
 speech-long      | -           | = D            | = D          | = D               | = D         | = D            | -            | -              | -           | = D         | -            | -           |
 head-up          | * D         | -              | -            | -                 | * D         | * D            | -            | -              | * D         | * D         | -            | * D         |
 head-down        | -           | -              | -            | -                 | -           | -              | -            | -              | -           | -           | -            | -           |
+lost             | -           | = D            | = D          | = D               | = D         | = D            | -            | -              | -           | -           | = D          | -           |
 worn             | -           | -              | -            | -                 | -           | -              | -            | -              | -           | -           | -            | -           |
 removed          | idle S      | idle S         | idle CS      | idle S            | idle S      | idle S         | idle CS      | idle CS        | idle S      | idle S      | = S          | = S         |
 battery          | -           | -              | -            | -                 | -           | -              | -            | -              | -           | -           | -            | -           |
@@ -258,7 +260,7 @@ fn every_state_meets_every_event() {
     for table in [TABLE, APPLICATIONS] {
         met += every_state_of(table);
     }
-    assert_eq!(met, 27 * (10 + 12));
+    assert_eq!(met, 28 * (10 + 12));
 }
 
 /// The cells of a table's rows, the header first; the name of the row is the first of each.
@@ -425,6 +427,11 @@ fn no_order_of_events_breaks_the_protocol() {
         random ^= random >> 7;
         random ^= random << 17;
         let what = names[(random >> 33) as usize % names.len()];
+        // What ends everything, rarely, so that the walk gets far.
+        let ends_all = matches!(what, "error-load" | "removed" | "long-press");
+        if ends_all && !random.is_multiple_of(8) {
+            continue;
+        }
         let ends = what.starts_with("stop") || matches!(what, "error-generation" | "error-load");
         if ends && running {
             running = false;

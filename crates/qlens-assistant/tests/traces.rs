@@ -118,6 +118,8 @@ struct Expect {
     /// What of the teleprompter's text was not read begins with this.
     ahead: Option<String>,
     time: Option<String>,
+    /// What the last line says of a text that is read.
+    hint: Option<String>,
     /// What the model is asked: how many turns, what the system prompt has in it, and the last turn.
     asked: Option<(usize, String, String)>,
 }
@@ -285,6 +287,9 @@ fn check_applications(expect: &Expect, assistant: &Assistant, at: &str) {
         let shown = assistant.time_of_day().map(|time| time.to_string());
         assert_eq!(shown.unwrap_or_default(), *time, "{at}: time of day");
     }
+    if let Some(hint) = &expect.hint {
+        assert_eq!(assistant.sheet().hint, hint, "{at}: last line");
+    }
     if let Some((turns, system, user)) = &expect.asked {
         let chat = assistant.chat();
         assert_eq!(chat.turns().len(), *turns, "{at}: turns of {chat:?}");
@@ -374,7 +379,7 @@ fn recorded_traces() {
         }
     }
     assert!(
-        names.len() >= 34,
+        names.len() >= 36,
         "only {} traces in {}",
         names.len(),
         folder.display()

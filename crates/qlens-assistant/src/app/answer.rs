@@ -4,7 +4,7 @@ use embedded_io::Write;
 use qlens::chat::{Event, Parser};
 use qlens::sampler::Sampler;
 use qlens::session::{self, Interrupt, Phase, Session, Stop, Watch};
-use qlens_board::{Clock, Display, Power, SensorSource};
+use qlens_board::{Clock, Display, NoteStore, Power, SensorSource};
 
 use super::App;
 use super::pacing::Work;
@@ -18,7 +18,7 @@ const ANSWER_SHARE: usize = 8;
 /// Bytes kept of a tool call, which is left out of what is shown.
 const CALL_BYTES: usize = 64;
 
-impl<D, S, C, P, R, W> App<'_, D, S, C, P, R, W>
+impl<D, S, C, P, R, W, N> App<'_, D, S, C, P, R, W, N>
 where
     D: Display,
     S: SensorSource,
@@ -26,6 +26,7 @@ where
     P: Power,
     R: Write,
     W: Write,
+    N: NoteStore,
 {
     /// One question, from the prompt to the end of the answer.
     pub(super) fn answer(
@@ -134,12 +135,12 @@ where
 }
 
 /// The application, watching over its session.
-struct Watching<'w, 'a, D, S, C, P, R, W> {
-    app: &'w mut App<'a, D, S, C, P, R, W>,
+struct Watching<'w, 'a, D, S, C, P, R, W, N> {
+    app: &'w mut App<'a, D, S, C, P, R, W, N>,
     work: &'w mut Work,
 }
 
-impl<D, S, C, P, R, W> Watch for Watching<'_, '_, D, S, C, P, R, W>
+impl<D, S, C, P, R, W, N> Watch for Watching<'_, '_, D, S, C, P, R, W, N>
 where
     D: Display,
     S: SensorSource,
@@ -147,6 +148,7 @@ where
     P: Power,
     R: Write,
     W: Write,
+    N: NoteStore,
 {
     fn check(&mut self, at: session::Progress) -> Option<Interrupt> {
         let app = &mut *self.app;

@@ -2,7 +2,7 @@
 //! time, which in a replay is theirs.
 
 use embedded_io::Write;
-use qlens_board::{Clock, Display, Power, SensorEvent, SensorKind, SensorSource};
+use qlens_board::{Clock, Display, NoteStore, Power, SensorEvent, SensorKind, SensorSource};
 
 use super::App;
 use crate::{Action, Actions, State};
@@ -22,7 +22,7 @@ pub struct Idle {
     told: bool,
 }
 
-impl<D, S, C, P, R, W> App<'_, D, S, C, P, R, W>
+impl<D, S, C, P, R, W, N> App<'_, D, S, C, P, R, W, N>
 where
     D: Display,
     S: SensorSource,
@@ -30,6 +30,7 @@ where
     P: Power,
     R: Write,
     W: Write,
+    N: NoteStore,
 {
     /// Application time in microseconds: the board's, or in a replay that of the newest event, so that the
     /// same events give the same display however long the board takes for them.

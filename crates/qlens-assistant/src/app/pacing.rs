@@ -7,7 +7,7 @@ use core::ops::RangeInclusive;
 
 use embedded_io::Write;
 use qlens::session::{Interrupt, Phase, Progress};
-use qlens_board::{Clock, Display, Power, SensorSource, Throttle};
+use qlens_board::{Clock, Display, NoteStore, Power, SensorSource, Throttle};
 
 use super::App;
 use super::events::Idle;
@@ -80,7 +80,7 @@ impl fmt::Display for Exhausted {
     }
 }
 
-impl<D, S, C, P, R, W> App<'_, D, S, C, P, R, W>
+impl<D, S, C, P, R, W, N> App<'_, D, S, C, P, R, W, N>
 where
     D: Display,
     S: SensorSource,
@@ -88,6 +88,7 @@ where
     P: Power,
     R: Write,
     W: Write,
+    N: NoteStore,
 {
     /// Finds out which pace is right, and keeps it from now on.
     pub(super) fn keep_pace(&mut self) {

@@ -32,10 +32,10 @@ const _: () = assert!(NOTES_BYTES + MAX_NOTES * FRAME_BYTES <= LIST_BYTES);
 /// The store that glasses without another one have.
 pub type Store = RamNotes<NOTES_BYTES, MAX_NOTES>;
 
-const IN_ENGLISH: &str = "Sum up the user's notes in a few short sentences, in English. \
-    Leave out nothing that matters and add nothing.";
+const IN_ENGLISH: &str =
+    "The user has taken these notes. Write one short summary of all of them, in English.";
 
-const IN_CHINESE: &str = "用两三句中文总结用户的笔记。";
+const IN_CHINESE: &str = "用户记了这些笔记。请用两三句中文总结全部笔记。";
 
 /// The notes, their list, and their summary.
 #[derive(Debug)]

@@ -1,5 +1,7 @@
 //! What the sensors notice, and where it goes.
 
+use core::mem::replace;
+
 use qlens_board::{Note, NoteStore, SensorEvent, SensorKind};
 
 use super::{Assistant, Fault, Readings, State};
@@ -10,10 +12,20 @@ impl<N: NoteStore> Assistant<N> {
     /// as slow as it is long; time that runs backwards is taken to stand still.
     pub fn on_event(&mut self, event: &SensorEvent) -> Actions {
         self.now_us = self.now_us.max(event.at_us);
+        let silent = match event.kind {
+            SensorKind::Lost => true,
+            // The board may say this by itself.
+            SensorKind::Battery { .. }
+            | SensorKind::Temperature { .. }
+            | SensorKind::Mark { .. } => self.silent,
+            _ => false,
+        };
+        let told = replace(&mut self.silent, silent) != silent && self.state.tells_of_silence();
         let actions = self.notice(&event.kind);
         let time = self.time_of_day();
-        let ticked = core::mem::replace(&mut self.time, time) != time;
-        actions.union(self.redraw_if(ticked && self.looking_up))
+        let ticked = replace(&mut self.time, time) != time;
+        let changed = if self.looking_up { ticked } else { told };
+        actions.union(self.redraw_if(changed))
     }
 
     fn notice(&mut self, kind: &SensorKind) -> Actions {

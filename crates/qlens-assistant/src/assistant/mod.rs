@@ -29,7 +29,7 @@
 //! | Swipe          | moves        | –            | –           | page⁷        | page             | page        | back: notes, up: forgets, notes | page |
 //! | Speech         | –            | translating  | waits⁸      | noted        | noted            | noted       | noted           | follows⁹     |
 //! | `HeadUp`       | dashboard    | –            | –           | dashboard    | –                | dashboard   | dashboard       | –            |
-//! | Lost           | –            | –            | –           | –            | –                | –           | –               | –            |
+//! | Lost           | –            | told¹⁰       | told¹⁰      | told¹⁰       | –                | –           | –               | told¹⁰       |
 //! | Removed        | idle, sleep  | idle, sleep  | cancel, idle, sleep | idle, sleep | cancel, idle, sleep | idle, sleep | idle, sleep | sleep        |
 //! | progress       | –            | –            | –           | –            | summarizing      | –           | –               | –            |
 //! | token          | –⁴           | –⁴           | translating | –⁴           | summarizing      | –⁴          | –⁴              | –⁴           |
@@ -50,6 +50,7 @@
 //! ⁸ What waits goes next; of too many the oldest is dropped and counted. A caption without a translation,
 //! because the model failed or said nothing, is what was said: there is no error page over captions.
 //! ⁹ If it is what comes next in the text: that is dim then, and the page turns at its end.
+//! ¹⁰ The last line says so until a sensor says something again.
 //!
 //! A touchpad may tell of a tap before it tells that it was the first half of a double-tap. So a tap does
 //! nothing that a double-tap after it does not take back: it turns a page, opens what the double-tap leaves
@@ -117,6 +118,8 @@ pub struct Assistant<N = Store> {
     asleep: bool,
     /// Whether the dashboard is open.
     looking_up: bool,
+    /// Whether the sensors fell silent and nothing came of them since.
+    silent: bool,
     now_us: u64,
     ask: Ask,
     menu: Menu,
@@ -153,6 +156,7 @@ impl<N> Assistant<N> {
             engine: Engine::Free,
             asleep: false,
             looking_up: false,
+            silent: false,
             now_us: 0,
             ask: Ask::new(page),
             menu: Menu::new(),

@@ -32,6 +32,15 @@ pub struct Sheet<'a> {
 }
 
 impl<N> Assistant<N> {
+    /// That the sensors fell silent, if they did and it is to be said.
+    pub(crate) const fn silence(&self) -> Option<&'static str> {
+        if self.silent && self.state.tells_of_silence() {
+            Some("The sensors fell silent")
+        } else {
+            None
+        }
+    }
+
     pub(super) const fn reader(&self) -> &Reader {
         match self.state {
             State::Notes | State::Forgetting => &self.notes.reader,
@@ -63,7 +72,11 @@ impl<N: NoteStore> Assistant<N> {
                     heading: "Notes",
                     text: if none { NO_NOTES } else { self.notes.list() },
                     is_empty: none,
-                    hint: if none { "" } else { "Tap to sum up" },
+                    hint: match (self.silence(), none) {
+                        (Some(silence), _) => silence,
+                        (None, true) => "",
+                        (None, false) => "Tap to sum up",
+                    },
                     lost: self.notes.lost(),
                     ..sheet
                 }
@@ -82,6 +95,7 @@ impl<N: NoteStore> Assistant<N> {
                     text: if none { NO_SCRIPT } else { script },
                     is_empty: none,
                     read: self.teleprompter.read(),
+                    hint: self.silence().unwrap_or_default(),
                     ..sheet
                 }
             }

@@ -87,6 +87,14 @@ impl State {
         )
     }
 
+    /// Whether the last line says that the sensors fell silent: what is open waits for what they hear.
+    pub(super) const fn tells_of_silence(self) -> bool {
+        matches!(
+            self,
+            Self::Captions | Self::Translating | Self::Notes | Self::Teleprompter
+        )
+    }
+
     /// Whether a look upwards opens the dashboard: not while somebody talks or reads along.
     pub(super) const fn may_open_dashboard(self) -> bool {
         matches!(

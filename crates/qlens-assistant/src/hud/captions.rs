@@ -81,8 +81,9 @@ where
         (breaker, lines)
     };
     let footer = Footer {
-        hint: match assistant.state() {
-            State::Translating => "…",
+        hint: match (assistant.silence(), assistant.state()) {
+            (Some(silence), _) => silence,
+            (None, State::Translating) => "…",
             _ => "",
         },
         waiting: captions.waiting(),

@@ -97,7 +97,7 @@ where
     let hint = if answered {
         "Hold to talk, tap to read"
     } else {
-        "Hold to talk"
+        "Hold to talk, swipe for more"
     };
     let all = geometry.answer();
     let footer = geometry.footer();
