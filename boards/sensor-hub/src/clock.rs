@@ -51,8 +51,7 @@ impl Clock {
 
     /// Ticks since the start. To be called once in three minutes at least, or some are lost; the alarm sees to it.
     pub fn ticks(&mut self) -> u64 {
-        // SAFETY: As above; reading has no effect.
-        let now = unsafe { registers().add(register::VALUE).read_volatile() };
+        let now = value();
         self.ticks += u64::from(self.last.wrapping_sub(now));
         self.last = now;
         self.ticks
@@ -68,32 +67,42 @@ impl Clock {
         self.ticks() - self.asleep
     }
 
-    /// Sleeps until an interrupt is pending or it is `until_us`, or for no reason.
-    pub fn sleep(&mut self, until_us: u64) {
+    /// Lets an interrupt become pending at `at_us`, or earlier; at once if that is not in the future.
+    pub fn set_alarm(&mut self, at_us: u64) {
         let now = self.ticks();
-        let Some(rest) = until_us.saturating_mul(TICKS_PER_US).checked_sub(now) else {
-            return;
-        };
-        if rest == 0 {
-            return;
-        }
-        self.alarm.set_reload(rest.min(LONGEST) as u32);
+        let rest = at_us.saturating_mul(TICKS_PER_US).saturating_sub(now);
+        self.alarm.disable_counter();
+        SCB::clear_pendst();
+        self.alarm.set_reload(rest.clamp(1, LONGEST) as u32);
         self.alarm.clear_current();
         self.alarm.enable_interrupt();
         self.alarm.enable_counter();
-        self.wait();
-        self.alarm.disable_counter();
-        self.alarm.disable_interrupt();
-        SCB::clear_pendst();
     }
 
-    /// Sleeps until an interrupt is pending; the alarm stays as it is.
-    fn wait(&mut self) {
-        let before = self.ticks();
-        asm::dsb();
-        asm::wfi();
-        self.asleep += self.ticks() - before;
+    /// Whether the alarm has gone off since it was set.
+    pub fn is_time(&self) -> bool {
+        SCB::is_pendst_pending()
     }
+
+    /// So many ticks were slept.
+    pub fn slept(&mut self, ticks: u32) {
+        self.asleep += u64::from(ticks);
+    }
+}
+
+/// Sleeps until an interrupt is pending; for how many ticks. Called for every byte that comes, so it does no more than
+/// it has to.
+pub fn wait() -> u32 {
+    let before = value();
+    asm::dsb();
+    asm::wfi();
+    before.wrapping_sub(value())
+}
+
+/// What the timer says: ticks, downwards.
+fn value() -> u32 {
+    // SAFETY: board.toml says that the timer is there; reading has no effect.
+    unsafe { registers().add(register::VALUE).read_volatile() }
 }
 
 fn registers() -> *mut u32 {

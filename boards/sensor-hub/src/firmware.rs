@@ -5,14 +5,13 @@ use core::mem::MaybeUninit;
 
 use cortex_m::Peripherals;
 use cortex_m_rt::entry;
-use embedded_io::ReadReady;
 use qlens_board::SensorKind;
 use qlens_hub::{Figures, Hub};
 use qlens_link::{Event, EventKind};
 use static_cell::StaticCell;
 
 use crate::board::{NAME, device};
-use crate::clock::Clock;
+use crate::clock::{self, Clock};
 use crate::stack;
 use crate::uart::Uart;
 
@@ -41,7 +40,6 @@ fn main() -> ! {
 
     let mut wake_us = 0;
     loop {
-        let waits = take_samples(&mut samples, hub, &mut clock);
         let now_us = clock.now_us();
         let awake = clock.awake();
         let Ok(more) = hub.poll(now_us, &mut || figures(awake, now_us));
@@ -53,40 +51,35 @@ fn main() -> ! {
             }
             until_us = until_us.min(wake_us);
         }
-        if more {
-            continue;
-        }
-        // Samples that cannot be taken yet must not keep the core from its sleep.
-        samples.set_wakes(!waits);
-        while clock.now_us() < until_us {
-            clock.sleep(until_us);
-            let link = hub.link().read_ready().unwrap_or(false);
-            if link || (!waits && take_frame(&mut samples, hub, &mut clock)) {
-                break;
-            }
+        if !more {
+            clock.set_alarm(until_us);
+            take_samples(&mut samples, hub, &mut clock);
         }
     }
 }
 
-/// Takes what has come of the samples; whether the rest has to wait because the link does not keep up.
-fn take_samples(samples: &mut Uart, hub: &mut Hub<Uart>, clock: &mut Clock) -> bool {
-    while hub.takes() {
-        if !take_frame(samples, hub, clock) {
-            return false;
+/// Takes samples, asleep in between, until one of them was an event or there is something else to do.
+fn take_samples(samples: &mut Uart, hub: &mut Hub<Uart>, clock: &mut Clock) {
+    // Those that cannot be taken yet must not keep the core from its sleep.
+    let takes = hub.takes();
+    samples.set_wakes(takes);
+    let mut told = false;
+    // The alarm ends a sleep before this is full.
+    let mut slept = 0_u32;
+    while !told {
+        slept += clock::wait();
+        let byte = if takes { samples.byte() } else { None };
+        if let Some(byte) = byte {
+            hub.take(byte, &mut |event| {
+                told = true;
+                clock.slept(core::mem::take(&mut slept));
+                tell(event, clock);
+            });
+        } else if clock.is_time() || hub.link().put_aside() {
+            break;
         }
     }
-    true
-}
-
-/// Takes bytes up to the end of a frame; `false` if they end before it.
-fn take_frame(samples: &mut Uart, hub: &mut Hub<Uart>, clock: &mut Clock) -> bool {
-    while let Some(byte) = samples.byte() {
-        hub.take(byte, &mut |event| tell(event, clock));
-        if byte == 0 {
-            return true;
-        }
-    }
-    false
+    clock.slept(slept);
 }
 
 /// Writes an event to the log.

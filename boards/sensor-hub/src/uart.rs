@@ -8,6 +8,7 @@ use core::convert::Infallible;
 use cortex_m::interrupt::InterruptNumber;
 use cortex_m::peripheral::NVIC;
 use embedded_io::{ErrorType, Read, ReadReady, Write, WriteReady};
+use heapless::Vec;
 use qlens_board::memory::Device;
 
 /// Offsets of the registers, in words.
@@ -46,11 +47,16 @@ unsafe impl InterruptNumber for Line {
     }
 }
 
+/// Most bytes that are put aside: a frame of the link.
+const ASIDE: usize = 64;
+
 /// A UART, and its interrupt as far as it wakes the core.
 #[derive(Debug)]
 pub struct Uart {
     registers: *mut u32,
     line: Option<Line>,
+    /// What has come and is not worth waking anybody for yet.
+    aside: Vec<u8, ASIDE>,
 }
 
 impl Uart {
@@ -59,6 +65,7 @@ impl Uart {
         let mut uart = Self {
             registers: device.registers.start as usize as *mut u32,
             line: device.interrupt.map(|number| Line(number as u16)),
+            aside: Vec::new(),
         };
         uart.write_register(register::BAUDDIV, DIVIDER);
         let wakes = if uart.line.is_some() { RX_INTERRUPT } else { 0 };
@@ -90,6 +97,16 @@ impl Uart {
         Some(self.read_register(register::DATA) as u8)
     }
 
+    /// Puts a byte that has come aside, to be read later; whether it is time to read, because a zero ended what
+    /// was said or because no more can be put aside.
+    pub fn put_aside(&mut self) -> bool {
+        let Some(byte) = self.byte() else {
+            return false;
+        };
+        let _ = self.aside.push(byte);
+        byte == 0 || self.aside.is_full()
+    }
+
     fn read_register(&self, register: usize) -> u32 {
         // SAFETY: board.toml says that a UART of this kind is there; reading takes at most a byte that came.
         unsafe { self.registers.add(register).read_volatile() }
@@ -107,7 +124,9 @@ impl ErrorType for Uart {
 
 impl Read for Uart {
     fn read(&mut self, into: &mut [u8]) -> Result<usize, Infallible> {
-        let mut many = 0;
+        let mut many = self.aside.len().min(into.len());
+        into[..many].copy_from_slice(&self.aside[..many]);
+        self.aside.drain(..many);
         while many < into.len()
             && let Some(byte) = self.byte()
         {
@@ -120,20 +139,23 @@ impl Read for Uart {
 
 impl ReadReady for Uart {
     fn read_ready(&mut self) -> Result<bool, Infallible> {
-        Ok(self.read_register(register::STATE) & RX_FULL != 0)
+        Ok(!self.aside.is_empty() || self.read_register(register::STATE) & RX_FULL != 0)
     }
 }
 
 impl Write for Uart {
     fn write(&mut self, bytes: &[u8]) -> Result<usize, Infallible> {
-        let Some(&byte) = bytes.first() else {
-            return Ok(0);
-        };
-        while self.read_register(register::STATE) & TX_FULL != 0 {
-            core::hint::spin_loop();
+        for (at, &byte) in bytes.iter().enumerate() {
+            while self.read_register(register::STATE) & TX_FULL != 0 {
+                // The line has some; the rest comes when it is ready for it.
+                if at > 0 {
+                    return Ok(at);
+                }
+                core::hint::spin_loop();
+            }
+            self.write_register(register::DATA, byte.into());
         }
-        self.write_register(register::DATA, byte.into());
-        Ok(1)
+        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> Result<(), Infallible> {

@@ -91,14 +91,20 @@ impl<L: Read + ReadReady + Write + WriteReady> Hub<L> {
     }
 
     /// Takes a byte of the samples' frames; `told` hears of each event that goes out.
+    #[inline]
     pub fn take(&mut self, byte: u8, told: &mut dyn FnMut(&Event)) {
-        match self.decoder.push(byte) {
-            None => {}
-            Some(Ok(record)) => {
+        if self.decoder.put(byte) {
+            self.take_frame(told);
+        }
+    }
+
+    fn take_frame(&mut self, told: &mut dyn FnMut(&Event)) {
+        match self.decoder.record() {
+            Ok(record) => {
                 self.perception
                     .record(&record, &mut self.driver.endpoint, told);
             }
-            Some(Err(_)) => self.perception.damaged(),
+            Err(_) => self.perception.damaged(),
         }
     }
 

@@ -137,17 +137,22 @@ pub struct HubConfig {
     pub voice_hangover_ms: u16,
 }
 
+impl HubConfig {
+    /// What the hub starts with.
+    pub const DEFAULT: Self = Self {
+        audio: true,
+        imu: false,
+        double_tap_ms: 800,
+        long_press_ms: (qlens_board::gesture::HOLD_US / 1000) as u16,
+        head_up_centidegrees: 2500,
+        head_down_centidegrees: 1500,
+        voice_hangover_ms: 200,
+    };
+}
+
 impl Default for HubConfig {
     fn default() -> Self {
-        Self {
-            audio: true,
-            imu: false,
-            double_tap_ms: 800,
-            long_press_ms: (qlens_board::gesture::HOLD_US / 1000) as u16,
-            head_up_centidegrees: 2500,
-            head_down_centidegrees: 1500,
-            voice_hangover_ms: 200,
-        }
+        Self::DEFAULT
     }
 }
 

@@ -6,7 +6,7 @@ use qlens_board::{SensorEvent, SensorKind, SensorSource};
 
 use crate::driver::Driver;
 use crate::endpoint::{Endpoint, State, Timing};
-use crate::message::{Event, EventKind, HubStats, VERSION};
+use crate::message::{Command, Event, EventKind, HubConfig, HubStats, VERSION};
 use crate::side::Processor;
 
 /// Frames of commands that wait to be sent.
@@ -26,8 +26,8 @@ const LINGER_US: u64 = 100_000;
 /// The hub behind a link `L`.
 ///
 /// An event is acknowledged once it is in this end's queue, and leaves that only while the application's has room: none
-/// is lost between the chips, and an application that is slow slows the hub. Sound and motion are counted
-/// and dropped, as there is nobody yet who wants them.
+/// is lost between the chips, and an application that is slow slows the hub. Sound and motion are sent only if somebody
+/// asks for them ([`HubSource::configure`]), which nobody does yet; what comes is counted and dropped.
 ///
 /// While nobody wears the glasses ([`SensorSource::sleep`]) the link sleeps. There is no line to wake this chip but the
 /// link's own: the hub sends a zero, which ends no frame and only makes the UART raise its interrupt.
@@ -44,6 +44,9 @@ pub struct HubSource<L> {
     event_us: u64,
     stats: Option<HubStats>,
     chunks: u64,
+    wanted: HubConfig,
+    /// The hub that is joined was told so.
+    is_configured: bool,
 }
 
 impl<L: Read + ReadReady + Write + WriteReady> HubSource<L> {
@@ -57,7 +60,18 @@ impl<L: Read + ReadReady + Write + WriteReady> HubSource<L> {
             event_us: 0,
             stats: None,
             chunks: 0,
+            wanted: HubConfig {
+                audio: false,
+                ..HubConfig::DEFAULT
+            },
+            is_configured: false,
         }
+    }
+
+    /// What the hub is to send, and when to call something a gesture: from the next join on, and at once if it is joined.
+    pub fn configure(&mut self, wanted: HubConfig) {
+        self.wanted = wanted;
+        self.is_configured = false;
     }
 
     /// This end of the link: its counters, its state, and what is sent to the hub.
@@ -99,6 +113,10 @@ impl<L: Read + ReadReady + Write + WriteReady> HubSource<L> {
                 }
             }
         }
+        if self.driver.endpoint.state() == State::Up && !self.is_configured {
+            let command = Command::Configure(self.wanted);
+            self.is_configured = self.driver.endpoint.send(&command).is_ok();
+        }
         let quiet = self.driver.endpoint.waiting() == 0
             && self.driver.endpoint.unacknowledged() == 0
             && now_us.saturating_sub(self.heard_us) >= LINGER_US;
@@ -113,6 +131,7 @@ impl<L: Read + ReadReady + Write + WriteReady> HubSource<L> {
         // A hub that starts again may be joined anew between two looks.
         let joins = self.driver.endpoint.counters().joins.0;
         let before = core::mem::replace(&mut self.told, (state, joins));
+        self.is_configured &= before.1 == joins;
         if before == self.told {
             return;
         }

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | motion | 200 |
 //! | touchpad | 100 |
-//! | microphone | 100 blocks of 160 |
+//! | microphone | 50 blocks of 320 |
 //! | proximity | 20 |
 //! | light | 10 |
 //! | battery, temperature | none but when the scene says how they are |
@@ -24,7 +24,7 @@ use crate::wire::{FRAME_BYTES, MAGIC, encode};
 use crate::world::{Finger, Script, TICK_US, Turn, World};
 
 /// Samples of the microphone in a record.
-const BLOCK: usize = 160;
+const BLOCK: usize = 320;
 const BLOCK_US: u64 = BLOCK as u64 * 1_000_000 / AUDIO_HZ as u64;
 
 const TAP_US: u64 = 120_000;

@@ -78,13 +78,19 @@ impl fmt::Display for FrameError {
 impl core::error::Error for FrameError {}
 
 /// Puts records together from the bytes of a recording, however they come.
+///
+/// It undoes COBS as they come: the hub gets them one by one, forty thousand a second, and looks at each only once.
 #[derive(Debug)]
 pub struct Decoder {
+    /// The frame so far, as it was before it was coded.
     frame: [u8; FRAME_BYTES],
-    /// Bytes of the frame so far; more than there is room for if it is longer than any.
     length: usize,
-    /// What is in `frame` was handed out, and makes way for the next.
-    is_done: bool,
+    /// The byte that the present block began with, 0 before the first.
+    code: u8,
+    /// Bytes of the block that are to come.
+    rest: u8,
+    /// The frame is longer than any.
+    is_too_long: bool,
 }
 
 impl Default for Decoder {
@@ -99,7 +105,9 @@ impl Decoder {
         Self {
             frame: [0; FRAME_BYTES],
             length: 0,
-            is_done: false,
+            code: 0,
+            rest: 0,
+            is_too_long: false,
         }
     }
 
@@ -108,44 +116,69 @@ impl Decoder {
     /// # Errors
     /// What came until here is no record. The next one is not affected.
     pub fn push(&mut self, byte: u8) -> Option<Result<Record<'_>, FrameError>> {
-        if self.is_done {
-            self.length = 0;
-            self.is_done = false;
+        self.put(byte).then(|| self.record())
+    }
+
+    /// Takes a byte and says whether it ends a frame, which [`Decoder::record`] then reads: all that has to be done
+    /// for most bytes, for whoever gets them one by one.
+    #[inline]
+    pub fn put(&mut self, byte: u8) -> bool {
+        if byte == 0 {
+            // Two zeros in a row: an empty frame, which says nothing.
+            return self.code != 0;
         }
-        if byte != 0 {
-            if let Some(place) = self.frame.get_mut(self.length) {
-                *place = byte;
+        if self.rest > 0 {
+            self.rest -= 1;
+            self.store(byte);
+        } else {
+            // A block stands for its bytes and a zero, but if it is as long as any, and but for the last.
+            if !matches!(self.code, 0 | u8::MAX) {
+                self.store(0);
             }
-            self.length = self.length.saturating_add(1);
-            return None;
+            self.code = byte;
+            self.rest = byte - 1;
         }
-        // Two zeros in a row: an empty frame, which says nothing.
-        if self.length == 0 {
-            return None;
-        }
-        self.is_done = true;
-        Some(self.record())
+        false
     }
 
-    /// Bytes of a frame whose end has not come: of a recording that is over, what was cut.
-    pub fn pending(&self) -> usize {
-        if self.is_done { 0 } else { self.length }
+    #[inline]
+    fn store(&mut self, byte: u8) {
+        if let Some(place) = self.frame.get_mut(self.length) {
+            *place = byte;
+            self.length += 1;
+        } else {
+            self.is_too_long = true;
+        }
     }
 
-    fn record(&mut self) -> Result<Record<'_>, FrameError> {
-        let frame = self
-            .frame
-            .get_mut(..self.length)
-            .ok_or(FrameError::TooLong)?;
-        let length = cobs::decode_in_place(frame).map_err(|_| FrameError::Damaged)?;
-        let (body, sum) = frame
-            .get(..length)
-            .and_then(<[u8]>::split_last_chunk::<CRC_BYTES>)
+    /// The frame that [`Decoder::put`] has just ended; the next one begins.
+    ///
+    /// # Errors
+    /// What came is no record.
+    pub fn record(&mut self) -> Result<Record<'_>, FrameError> {
+        let length = core::mem::take(&mut self.length);
+        let rest = core::mem::take(&mut self.rest);
+        self.code = 0;
+        if core::mem::take(&mut self.is_too_long) {
+            return Err(FrameError::TooLong);
+        }
+        let whole = if rest == 0 {
+            &self.frame[..length]
+        } else {
+            &[]
+        };
+        let (body, sum) = whole
+            .split_last_chunk::<CRC_BYTES>()
             .ok_or(FrameError::Damaged)?;
         if CRC.checksum(body) != u32::from_le_bytes(*sum) {
             return Err(FrameError::Damaged);
         }
         read(body)
+    }
+
+    /// Bytes of a frame whose end has not come: of a recording that is over, what was cut.
+    pub fn pending(&self) -> usize {
+        self.length + usize::from(self.code != 0)
     }
 }
 

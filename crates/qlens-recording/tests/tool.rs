@@ -90,7 +90,7 @@ fn a_scene_becomes_a_recording_a_table_and_a_picture() {
     assert_eq!(reader.info().width, 1600);
     let (drawn, _) = told(&folder, &["draw", "demo.qrec"]);
     assert!(
-        drawn.contains("head up") && drawn.contains("Why does bread rise"),
+        drawn.contains("head up") && drawn.contains("packing list"),
         "{drawn}"
     );
 }

@@ -44,7 +44,7 @@ pub fn run() -> Result<()> {
         board.name, model.name
     );
     let console = Console::kept();
-    let mut glasses = Glasses::start(&machine, &hub, &console)?;
+    let mut glasses = Glasses::start(&machine, &hub, false, &console)?;
     emulate::loading(&mut |progress| glasses.wait_until_ready(progress))?;
 
     let mut answer = String::new();

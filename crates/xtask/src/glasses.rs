@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use qlens_recording::file::File;
-use qlens_recording::{render, scene::Scene};
+use qlens_recording::{FRAME_BYTES, Record, Sample, render, scene::Scene, wire};
 
 use crate::ask;
 use crate::boards::{self, Board};
@@ -20,6 +20,12 @@ const HUB: &str = "sensor-hub";
 
 /// Longest silence while the model answers: a long prompt takes minutes in emulation and is not reported.
 const ANSWER: Duration = Duration::from_mins(20);
+
+/// What is played in one go, in microseconds.
+const MOMENT_US: u64 = 20_000;
+
+/// The mark that is put behind a recording that does not end with one, so that its end is waited for.
+const END: u32 = u32::MAX;
 
 /// A recording, and what its marks are called.
 pub struct Recording {
@@ -112,10 +118,15 @@ pub fn hub_image() -> Result<PathBuf> {
 }
 
 impl Glasses {
-    /// Starts both chips; `machine` has a hub.
-    pub fn start(machine: &Machine<'_>, hub: &Path, console: &Console) -> Result<Self> {
+    /// Starts both chips; `machine` has a hub. With `icount`, the hub's time is instructions.
+    pub fn start(
+        machine: &Machine<'_>,
+        hub: &Path,
+        icount: bool,
+        console: &Console,
+    ) -> Result<Self> {
         let processor = Emulator::start(machine, console.clone())?;
-        let hub = Hub::start(hub, &processor.link(), false, console.clone())?;
+        let hub = Hub::start(hub, &processor.link(), icount, console.clone())?;
         Ok(Self { processor, hub })
     }
 
@@ -137,6 +148,7 @@ impl Glasses {
         // Samples are played a moment at a time: each call to the hub costs more than a sample.
         let mut moment = Vec::new();
         let mut from_us = 0;
+        let mut waits = false;
         for frame in recording.file.frames() {
             if frame.at_us >= from_us + MOMENT_US || frame.at_us < from_us {
                 self.hub.play(&moment)?;
@@ -147,6 +159,7 @@ impl Glasses {
                 }
             }
             moment.extend_from_slice(frame.bytes);
+            waits = frame.wait.is_some();
             let Some(number) = frame.wait else { continue };
             self.hub.play(&moment)?;
             moment.clear();
@@ -159,7 +172,18 @@ impl Glasses {
                 return Ok(());
             }
         }
-        self.hub.play(&moment)
+        if !waits {
+            let mut frame = [0; FRAME_BYTES];
+            let mark = Sample::Mark {
+                number: END,
+                wait: true,
+            };
+            let end = wire::encode(&Record::new(from_us, mark), &mut frame);
+            moment.extend_from_slice(end.unwrap_or_default());
+            self.hub.play(&moment)?;
+            self.wait_for_mark(END, "the end", heard)?;
+        }
+        Ok(())
     }
 
     fn wait_for_mark(
@@ -198,6 +222,3 @@ impl Glasses {
         self.processor.quit()
     }
 }
-
-/// What is played in one go, in microseconds.
-const MOMENT_US: u64 = 20_000;

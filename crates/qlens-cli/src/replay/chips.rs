@@ -128,6 +128,8 @@ pub struct Chips<'r> {
     hub: Hub<End>,
     source: HubSource<End>,
     frames: Frames<'r>,
+    /// The time of what was played last.
+    at_us: u64,
     /// The mark that is waited for.
     wait: Option<u32>,
     time: Time,
@@ -149,6 +151,7 @@ impl<'r> Chips<'r> {
             hub: Hub::new(hub, 1),
             source: HubSource::new(processor, 2),
             frames: recording.frames(),
+            at_us: 0,
             wait: None,
             time,
             told,
@@ -176,6 +179,7 @@ impl<'r> Chips<'r> {
             let mut last = [0; FRAME_BYTES];
             let bytes = if let Some(frame) = self.frames.next() {
                 self.wait = frame.wait;
+                self.at_us = frame.at_us;
                 frame.bytes
             } else {
                 self.wait = Some(LAST);
@@ -184,7 +188,7 @@ impl<'r> Chips<'r> {
                     wait: true,
                 };
                 // Short enough for any frame.
-                wire::encode(&Record::new(u64::MAX, mark), &mut last).unwrap_or_default()
+                wire::encode(&Record::new(self.at_us, mark), &mut last).unwrap_or_default()
             };
             let told = &self.told;
             for &byte in bytes {

@@ -1,7 +1,7 @@
 //! What comes of samples, of a hub that dies, of an application that does not listen.
 
 use qlens_board::SensorKind;
-use qlens_link::State;
+use qlens_link::{HubConfig, State};
 use qlens_recording::{Pcm, Sample};
 
 use crate::glasses::Glasses;
@@ -47,6 +47,8 @@ fn samples_become_events_of_the_application() {
 #[test]
 fn words_ride_on_a_voice_and_on_nothing_else() {
     let mut glasses = Glasses::new();
+    glasses.source.configure(HubConfig::DEFAULT);
+    glasses.pass(200);
     glasses.begin();
     let mut at_us = 0;
     // Two seconds of a quiet room, one of a voice, and quiet again.
@@ -74,6 +76,38 @@ fn words_ride_on_a_voice_and_on_nothing_else() {
     assert_eq!(glasses.hub.as_ref().unwrap().counts().words_dropped, 1);
     // A second of sound and more, in pieces of 1.25 ms.
     assert!(glasses.source.chunks() > 800, "{}", glasses.source.chunks());
+}
+
+#[test]
+fn sound_that_nobody_asked_for_is_not_sent() {
+    let mut glasses = Glasses::new();
+    glasses.begin();
+    glasses.pass(200);
+    let wave = |index: usize| {
+        if (index / 40) % 2 == 0 {
+            6000_i16
+        } else {
+            -6000
+        }
+    };
+    let samples: Vec<_> = (0..160).map(|index| wave(index).to_le_bytes()).collect();
+    let quiet = [[3, 0]; 160];
+    for block in 0..300 {
+        let samples = if block < 150 { &quiet[..] } else { &samples };
+        glasses.sample(block * 10_000, Sample::Microphone(Pcm::new(samples)));
+        glasses.pass(10);
+    }
+    assert_eq!(glasses.source.chunks(), 0);
+    // A hub that starts again is told again.
+    glasses.start_hub();
+    glasses.pass(1000);
+    glasses.begin();
+    for block in 0..300 {
+        let samples = if block < 150 { &quiet[..] } else { &samples };
+        glasses.sample(block * 10_000, Sample::Microphone(Pcm::new(samples)));
+        glasses.pass(10);
+    }
+    assert_eq!(glasses.source.chunks(), 0);
 }
 
 #[test]

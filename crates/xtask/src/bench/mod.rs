@@ -8,6 +8,7 @@
 //! | instructions a second at the prompt | counted by the board itself while nothing happens (`board`) |
 //! | bytes of weights a token, bytes of the arena | what `qlens bench` says (`host`) |
 //! | tokens a second here | the same; the one figure that is a bare time (`host`) |
+//! | the sensor hub: bytes, stack, instructions a second | its ELF file, its log while a scene is lived (`hub`) |
 //! | bytes of the firmware | its ELF file (`sections`) |
 //! | cycles of the hot loops | `llvm-mca` on the compiler's assembly (`loops`, `mca`) |
 //! | instructions of the kernels on x86-64 | counted by Callgrind ([`kernels`]) |
@@ -15,6 +16,7 @@
 mod board;
 mod figure;
 mod host;
+mod hub;
 mod loops;
 mod mca;
 
@@ -76,6 +78,8 @@ enum Group {
     Idle,
     /// Memory, and speed on this machine
     Host,
+    /// The sensor hub, and what it costs the processor to have one
+    Hub,
     /// Size of the firmware
     Firmware,
     /// Cycles of the hot loops
@@ -148,6 +152,9 @@ pub fn run(args: &Args) -> Result<()> {
     }
     if let (true, Some(firmware)) = (wants(Group::Firmware), &firmware) {
         report.figures.extend(sizes(firmware)?);
+    }
+    if wants(Group::Hub) {
+        report.figures.extend(hub::figures()?);
     }
     if wants(Group::Loops) {
         report.figures.extend(loops::figures()?);

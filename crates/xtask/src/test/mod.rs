@@ -1,7 +1,7 @@
 //! `cargo xtask test`: every test there is, from fast to slow, each stage under a heading. A failure stops
 //! nothing; the end is a line a stage and then one line with the counts.
 
-mod bench;
+pub mod bench;
 mod bits;
 mod cargo_stages;
 mod crashes;
