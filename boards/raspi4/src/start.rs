@@ -90,20 +90,12 @@ unsafe extern "C" fn secondary() -> ! {
 }
 
 /// Stack and first Rust function of each core, for aarch64-rt's entry.
-#[repr(transparent)]
-struct Context(SuspendContext);
-
-// SAFETY: Each is read by one core, after it was written.
-unsafe impl Sync for Context {}
-// SAFETY: As above.
-unsafe impl Send for Context {}
-
-static mut CONTEXTS: [Context; board::CORES] = [const {
-    Context(SuspendContext {
+static mut CONTEXTS: [SuspendContext; board::CORES] = [const {
+    SuspendContext {
         stack_ptr: core::ptr::null_mut(),
         entry: held,
         arg: 0,
-    })
+    }
 }; board::CORES];
 
 static CALLED_IN: Once = Once::new();

@@ -197,7 +197,7 @@ mod image {
 /// A region of the board that cannot be mapped, which is a fault of `board.toml`.
 ///
 /// # Panics
-/// If it needs more tables than [`TABLES`], likewise.
+/// If it needs more tables than `TABLES`, likewise.
 pub fn init(map: &MemoryMap<'_>) -> Result<(), MapError> {
     // This runs once, on the boot core before any other is started, and nothing else names the pool.
     let pool = Pool {
