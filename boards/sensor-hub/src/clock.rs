@@ -79,15 +79,15 @@ impl Clock {
         self.alarm.enable_counter();
     }
 
-    /// Whether the alarm has gone off since it was set.
-    pub fn is_time(&self) -> bool {
-        SCB::is_pendst_pending()
-    }
-
     /// So many ticks were slept.
     pub fn slept(&mut self, ticks: u32) {
         self.asleep += u64::from(ticks);
     }
+}
+
+/// Whether the alarm has gone off since it was set.
+pub fn is_time() -> bool {
+    SCB::is_pendst_pending()
 }
 
 /// Sleeps until an interrupt is pending; for how many ticks. Called for every byte that comes, so it does no more than

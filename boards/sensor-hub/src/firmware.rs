@@ -75,7 +75,7 @@ fn take_samples(samples: &mut Uart, hub: &mut Hub<Uart>, clock: &mut Clock) {
                 clock.slept(core::mem::take(&mut slept));
                 tell(event, clock);
             });
-        } else if clock.is_time() || hub.link().put_aside() {
+        } else if clock::is_time() || hub.link().put_aside() {
             break;
         }
     }
@@ -84,17 +84,17 @@ fn take_samples(samples: &mut Uart, hub: &mut Hub<Uart>, clock: &mut Clock) {
 
 /// Writes an event to the log.
 fn tell(event: &Event, clock: &mut Clock) {
-    match event.kind {
-        // What bench reads: between two marks, how much was done in how much time.
-        EventKind::Sensor(SensorKind::Mark { number }) => defmt::info!(
-            "mark {=u32} at_us={=u64} awake_ticks={=u64} stack_bytes={=u32}",
-            number,
-            event.at_us,
-            clock.awake(),
-            stack::deepest(),
-        ),
-        _ => defmt::info!("{=u64} us: {}", event.at_us, event.kind),
-    }
+    let EventKind::Sensor(SensorKind::Mark { number }) = event.kind else {
+        return defmt::info!("{=u64} us: {}", event.at_us, event.kind);
+    };
+    // What bench reads: between two marks, how much was done in how much time.
+    defmt::info!(
+        "mark {=u32} at_us={=u64} awake_ticks={=u64} stack_bytes={=u32}",
+        number,
+        event.at_us,
+        clock.awake(),
+        stack::deepest(),
+    );
 }
 
 fn figures(awake: u64, now_us: u64) -> Figures {

@@ -47,7 +47,7 @@ fn a_scene_becomes_a_recording_a_table_and_a_picture() {
         ("imu", 200.0),
         ("proximity", 20.0),
         ("light", 10.0),
-        ("microphone", 100.0),
+        ("microphone", 50.0),
     ] {
         assert!(
             (rate(sensor) / hz - 1.0).abs() < 0.01,

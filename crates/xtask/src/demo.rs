@@ -13,7 +13,7 @@ use crate::setup::{self, Need};
 use crate::{boards, image, interrupt, model, workspace};
 
 /// What is lived.
-const SCENE: &str = "demo";
+pub const SCENE: &str = "demo";
 /// Longest answer, in tokens: more than a page.
 const MAX_TOKENS: u32 = 112;
 /// For so long the cores are looked at when nobody wears the glasses.
@@ -85,5 +85,5 @@ pub fn resting(glasses: &mut Glasses) -> Result<Duration> {
     interrupt::check()?;
     let before = glasses.processor.core_time()?;
     sleep(REST);
-    Ok(glasses.processor.core_time()? - before)
+    Ok(glasses.processor.core_time()?.saturating_sub(before))
 }

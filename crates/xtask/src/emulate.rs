@@ -15,8 +15,9 @@ use indicatif::{ProgressBar, ProgressStyle};
 use crate::ask::{self, Moment};
 use crate::boards::{self, Board};
 use crate::emulator::{Console, Display, Drive, Emulator, Machine};
+use crate::glasses::{self, Glasses, Pace, Recording};
 use crate::setup::{self, Need};
-use crate::{image, interrupt, model, workspace};
+use crate::{demo, image, interrupt, model, workspace};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -46,6 +47,16 @@ pub struct Args {
         allow_hyphen_values = true
     )]
     ask: Option<String>,
+    /// The sensor hub as well, and somebody who wears the glasses: a scene of traces/, any other scene (.toml), or a
+    /// recording, that is lived [default: demo]
+    #[arg(
+        long,
+        value_name = "SCENE|FILE",
+        num_args = 0..=1,
+        default_missing_value = demo::SCENE,
+        conflicts_with_all = ["ask", "gdb"]
+    )]
+    glasses: Option<PathBuf>,
     /// System prompt [default: the model's]
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     system: Option<String>,
@@ -88,6 +99,9 @@ pub fn run(args: &Args) -> Result<()> {
     machine.cores = args.smp.unwrap_or(machine.cores);
     if let Some(question) = &args.ask {
         return answer(&machine, question, args.picture.as_deref(), args.json);
+    }
+    if let Some(recording) = &args.glasses {
+        return worn(machine, &Recording::named_or_file(recording)?);
     }
     if args.gdb {
         machine.gdb = Some(free_port()?);
@@ -133,8 +147,11 @@ fn boot(emulator: &mut Emulator) -> Result<()> {
     loading(&mut |progress| ask::wait_until_ready(emulator, progress))
 }
 
+/// Is told how many bytes of how many were read.
+pub type Progress<'a> = &'a mut dyn FnMut(u64, u64);
+
 /// Shows the progress of a board that reads its model, while `wait` waits for it.
-pub fn loading(wait: &mut dyn FnMut(&mut dyn FnMut(u64, u64)) -> Result<()>) -> Result<()> {
+pub fn loading(wait: &mut dyn FnMut(Progress<'_>) -> Result<()>) -> Result<()> {
     let terminal = std::io::stderr().is_terminal();
     let bar = if terminal {
         ProgressBar::no_length()
@@ -212,6 +229,43 @@ fn by_hand(mut machine: Machine<'_>, args: &Args, board: &Board, elf: &Path) -> 
     emulator.save_picture(picture)?;
     eprintln!("\nthe display is saved as {}", picture.display());
     emulator.quit()
+}
+
+/// `--glasses`: both chips, and a recording that is lived. With a window they go on until it is closed.
+fn worn(mut machine: Machine<'_>, recording: &Recording) -> Result<()> {
+    let hub = glasses::hub_image()?;
+    machine.hub = true;
+    machine.replay = Some(recording.start_unix_s());
+    let pictures = workspace::output_folder("emulate")?;
+    let window = window();
+    match &window {
+        Ok(()) => machine.display = Display::Window,
+        Err(why) => eprintln!(
+            "no window: {why}; the display is saved in {} wherever the recording waits",
+            pictures.display()
+        ),
+    }
+    eprintln!("booting {} and the sensor hub", machine.board.name);
+    let mut glasses = Glasses::start(&machine, &hub, false, &Console::shown())?;
+    glasses.wait_until_ready(&mut |_, _| {})?;
+    let mut at_mark = |glasses: &mut Glasses, number: u32| {
+        let name = recording.name(number);
+        let picture = pictures.join(format!("{number}-{name}.png"));
+        glasses.processor.save_picture(&picture)?;
+        eprintln!("{name}: {}", picture.display());
+        Ok(())
+    };
+    glasses.play(recording, Pace::Lived, &mut |_| {}, &mut at_mark)?;
+    if window.is_ok() {
+        eprintln!("the recording is over; close the window or press Ctrl-C");
+        while !interrupt::came()
+            && glasses
+                .processor
+                .ended(Duration::from_millis(200))?
+                .is_none()
+        {}
+    }
+    glasses.quit()
 }
 
 /// Passes what is typed on to the board, a character at a time.

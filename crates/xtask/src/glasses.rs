@@ -78,6 +78,14 @@ impl Recording {
         })
     }
 
+    /// One of the repository's scenes by its name, else a file.
+    pub fn named_or_file(name: &Path) -> Result<Self> {
+        match name.to_str() {
+            Some(scene) if scene_file(scene).is_file() => Self::of_repository(scene),
+            _ => Self::read(name),
+        }
+    }
+
     /// One of the repository's scenes.
     pub fn of_repository(name: &str) -> Result<Self> {
         Self::read(
@@ -105,6 +113,12 @@ impl Recording {
         let known = self.names.iter().find(|(known, _)| *known == number);
         known.map_or_else(|| format!("mark-{number}"), |(_, name)| name.clone())
     }
+}
+
+fn scene_file(name: &str) -> PathBuf {
+    workspace::root()
+        .join("traces")
+        .join(format!("{name}.toml"))
 }
 
 /// Builds the hub's firmware.

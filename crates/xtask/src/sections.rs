@@ -133,7 +133,7 @@ mod tests {
     fn in_memory_every_section_is_at_its_address() {
         let bytes = std::fs::read(std::env::current_exe().unwrap()).unwrap();
         let memory = in_memory(&bytes).unwrap();
-        let file = ElfFile64::<Endianness>::parse(&bytes[..]).unwrap();
+        let file = File::parse(&bytes[..]).unwrap();
         // A program for Linux begins with its own header, at address 0.
         let text = file.section_by_name(".text").unwrap();
         let at = text.address() as usize;

@@ -58,7 +58,11 @@ fn words_ride_on_a_voice_and_on_nothing_else() {
         for (index, sample) in samples.iter_mut().enumerate() {
             dice = dice.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             let noise = (dice >> 26) as i16 - 32;
-            let wave = if (index / 40) % 2 == 0 { 6000 } else { -6000 };
+            let wave = if (index / 40_usize).is_multiple_of(2) {
+                6000
+            } else {
+                -6000
+            };
             let voice = if (200..300).contains(&block) { wave } else { 0 };
             *sample = (noise + voice).to_le_bytes();
         }
@@ -84,7 +88,7 @@ fn sound_that_nobody_asked_for_is_not_sent() {
     glasses.begin();
     glasses.pass(200);
     let wave = |index: usize| {
-        if (index / 40) % 2 == 0 {
+        if (index / 40_usize).is_multiple_of(2) {
             6000_i16
         } else {
             -6000

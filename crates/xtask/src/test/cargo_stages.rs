@@ -10,11 +10,13 @@ use crate::setup::{self, Need};
 use crate::{boards, interrupt, workspace};
 
 /// The crates that have to compile without an operating system.
-const LIBRARIES: [&str; 5] = [
+const LIBRARIES: [&str; 7] = [
     "qlens",
     "qlens-board",
     "qlens-assistant",
+    "qlens-hub",
     "qlens-link",
+    "qlens-recording",
     "qlens-sense",
 ];
 /// Where random cases begin, so that a run says something of the change and not of luck.

@@ -99,9 +99,8 @@ impl Chips {
         };
         let mut at_mark = |glasses: &mut Glasses, number: u32| {
             let greens = glasses.processor.pixels()?.greens();
-            let hash = Sha256::digest(&greens);
-            let hash = hash.iter().map(|byte| format!("{byte:02x}")).collect();
-            lived.shown.push((number.into(), hash));
+            let hash = qlens_models::Sha256(Sha256::digest(&greens).into());
+            lived.shown.push((number.into(), hash.to_string()));
             Ok(())
         };
         glasses.play(&recording, Pace::AtOnce, &mut heard, &mut at_mark)?;
