@@ -1,20 +1,21 @@
 //! The sensor hub in QEMU: samples go in on its first UART, the link to the application processor is on its second,
-//! and its log comes out on its third, in defmt's coding, which is decoded with the help of its image.
+//! and its log comes out on its third, in defmt's coding, which `qlens-log` reads with the help of its image.
 
 use std::ffi::OsString;
 use std::io::ErrorKind::{Interrupted, TimedOut, WouldBlock};
-use std::io::{Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::thread;
 
 use anyhow::{Context as _, Result};
-use defmt_decoder::{DecodeError, Table};
 
 use super::console::Console;
 use super::folder::Folder;
 use super::process::Process;
-use crate::interrupt;
+use crate::{interrupt, workspace};
 
 /// What the hub counts in: 20 MHz are 50 instructions a tick, where virtual time is instructions.
 const INSTRUCTIONS_A_TICK: u64 = 50;
@@ -22,6 +23,8 @@ const INSTRUCTIONS_A_TICK: u64 = 50;
 /// A running hub. Dropping it ends QEMU.
 pub struct Hub {
     process: Process,
+    /// Reads its log until QEMU closes it.
+    log: Child,
     samples: UnixStream,
     _folder: Folder,
 }
@@ -45,20 +48,28 @@ impl Hub {
     pub fn start(image: &Path, link: &Path, icount: bool, console: Console) -> Result<Self> {
         let folder = Folder::new()?;
         let arguments = arguments(image, link, icount, &folder);
-        let elf =
-            std::fs::read(image).with_context(|| format!("cannot read {}", image.display()))?;
-        let table = Table::parse(&elf)?
-            .with_context(|| format!("{} has no defmt strings", image.display()))?;
         let mut process =
             Process::start("qemu-system-arm", &arguments, &folder.qmp(), console, None)?;
         let samples = process.connect(&folder.samples())?;
         samples.set_write_timeout(Some(interrupt::POLL))?;
-        let log = process.connect(&folder.log())?;
+        let mut log = Command::new(reader()?)
+            .arg(image)
+            .stdin(OwnedFd::from(process.connect(&folder.log())?))
+            .stdout(Stdio::piped())
+            .spawn()
+            .context("cannot run qlens-log")?;
         let console = process.console.clone();
-        thread::spawn(move || decode(log, &table, &console));
+        if let Some(lines) = log.stdout.take() {
+            thread::spawn(move || {
+                for line in BufReader::new(lines).lines().map_while(Result::ok) {
+                    console.say(&format!("hub: {line}"));
+                }
+            });
+        }
         process.go()?;
         Ok(Self {
             process,
+            log,
             samples,
             _folder: folder,
         })
@@ -105,8 +116,8 @@ impl Hub {
     }
 
     /// Ends QEMU in its own way.
-    pub fn quit(self) -> Result<()> {
-        self.process.quit()
+    pub fn quit(mut self) -> Result<()> {
+        self.process.end()
     }
 }
 
@@ -172,20 +183,20 @@ fn arguments(image: &Path, link: &Path, icount: bool, folder: &Folder) -> Vec<Os
     line
 }
 
-/// Reads the log until QEMU closes it; each line is one of the console.
-fn decode(mut log: UnixStream, table: &Table, console: &Console) {
-    let mut decoder = table.new_stream_decoder();
-    let mut buffer = [0; 4096];
-    while let Ok(n @ 1..) = log.read(&mut buffer) {
-        decoder.received(&buffer[..n]);
-        loop {
-            match decoder.decode() {
-                Ok(frame) => console.say(&format!("hub: {}", frame.display(false))),
-                Err(DecodeError::UnexpectedEof) => break,
-                Err(DecodeError::Malformed) => console.say("hub: a line that cannot be read"),
-            }
-        }
+impl Drop for Hub {
+    fn drop(&mut self) {
+        let _ = self.log.kill();
+        let _ = self.log.wait();
     }
+}
+
+/// Builds what reads the log.
+fn reader() -> Result<PathBuf> {
+    let mut command = workspace::cargo("build");
+    command
+        .args(["--quiet", "--package", "qlens-log"])
+        .args(["--message-format", "json-render-diagnostics"]);
+    workspace::build_binary(&mut command)
 }
 
 #[cfg(test)]

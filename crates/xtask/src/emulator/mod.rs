@@ -1,6 +1,7 @@
 //! A board that runs in QEMU, held by its outside: the console, the touchpad's keys, the speech and report
 //! channel, the display. What a person does with a pair of glasses, a program does through here.
 
+mod bad_link;
 mod card;
 mod console;
 mod folder;
@@ -22,6 +23,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 
+pub use bad_link::BadLink;
 pub use console::Console;
 pub use hub::Hub;
 pub use machine::{Display, Drive, Machine};

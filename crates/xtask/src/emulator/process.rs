@@ -123,6 +123,11 @@ impl Process {
 
     /// Ends QEMU in its own way.
     pub fn quit(mut self) -> Result<()> {
+        self.end()
+    }
+
+    /// The same, for whoever still holds it.
+    pub fn end(&mut self) -> Result<()> {
         // It may be gone before it answers.
         let _ = self.qmp.run("quit", None);
         self.ended(Duration::from_secs(10))?;

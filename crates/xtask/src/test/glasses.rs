@@ -5,13 +5,14 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
+use qlens_recording::{FRAME_BYTES, Record, Sample, VERSION, wire};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::Counts;
 use super::bench::{Bench, Checks};
 use crate::demo;
-use crate::emulator::{Console, Drive, Machine, Report};
+use crate::emulator::{BadLink, Console, Drive, Hub, Machine, Report};
 use crate::glasses::{self, Glasses, Pace, Recording};
 use crate::{interrupt, workspace};
 
@@ -24,6 +25,12 @@ const MORE_SCENES: [(&str, &str); 3] = [
     ("teleprompter", "qwen2-q4_0"),
 ];
 const MAX_TOKENS: u32 = 24;
+/// Frames that go over a link that fails, and as many as there is time for.
+const FRAMES: u64 = 10_000;
+const MANY_FRAMES: u64 = 1_000_000;
+/// Events that are given to the hub at a time, and most that it has beyond those that came.
+const BATCH: u32 = 16;
+const UNDER_WAY: u32 = 256;
 /// So long the processor may take to notice that the hub is gone, or there again, in an emulator that others keep waiting.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -47,6 +54,11 @@ pub fn run(full: bool) -> Result<Counts> {
     checks.run("a hub that falls silent in a press is told of", || {
         chips.hub_falls_silent()
     })?;
+    let frames = if full { MANY_FRAMES } else { FRAMES };
+    checks.run(
+        &format!("{frames} frames over a link that fails: nothing is lost, nothing comes twice"),
+        || chips.bad_link(frames),
+    )?;
     Ok(checks.counts)
 }
 
@@ -187,6 +199,67 @@ impl Chips {
             .wait_for("the glasses to miss the hub", PATIENCE, error)?;
         glasses.quit()
     }
+}
+
+impl Chips {
+    /// Events go to the hub as marks of a recording, each of which the processor reports, in order.
+    fn bad_link(&self, frames: u64) -> Result<()> {
+        let model = Bench::fixture("qwen2-q8_0")?;
+        let machine = Machine {
+            hub: true,
+            replay: Some(0),
+            ..self.bench.machine(Drive::File(&model))
+        };
+        let console = Console::kept();
+        let mut processor = Bench::boot(&machine)?;
+        let link = BadLink::to(processor.link(), 1)?;
+        let mut hub = Hub::start(&self.hub, &link.end(), false, console.clone())?;
+        hub.play(&frame(Sample::Start {
+            version: VERSION,
+            unix_s: 0,
+        }))?;
+        let (mut sent, mut came) = (0, 0);
+        let mut heard = Instant::now();
+        while link.frames() < frames || came < sent {
+            interrupt::check()?;
+            // As many as the queues of both chips hold are under way.
+            if link.frames() < frames && sent - came < UNDER_WAY {
+                let marks = (sent..sent + BATCH).map(|number| {
+                    frame(Sample::Mark {
+                        number,
+                        wait: false,
+                    })
+                });
+                hub.play(&marks.collect::<Vec<_>>().concat())?;
+                sent += BATCH;
+            } else {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            while let Some(report) = processor.report()? {
+                if let Report::Mark(number) = report {
+                    ensure!(number == came, "event {number} came, {came} was next");
+                    came += 1;
+                    heard = Instant::now();
+                }
+            }
+            ensure!(
+                heard.elapsed() < PATIENCE,
+                "nothing came after event {came} of {sent}{}",
+                console.last_lines()
+            );
+        }
+        println!("{came} events in {} frames", link.frames());
+        hub.quit()?;
+        processor.quit()
+    }
+}
+
+/// A record as it goes to the hub.
+fn frame(sample: Sample<'_>) -> Vec<u8> {
+    let mut bytes = [0; FRAME_BYTES];
+    wire::encode(&Record::new(0, sample), &mut bytes)
+        .unwrap_or_default()
+        .to_vec()
 }
 
 impl Lived {
