@@ -60,7 +60,9 @@ struct Fit {
 pub fn run(args: &ModelsArgs) -> Result<(), Failure> {
     let cache = Cache::of_user().map_err(Failure::new)?;
     let (known, wrong) = cache.known().map_err(Failure::new)?;
-    let boards = boards::all()?;
+    let mut boards = boards::all()?;
+    // A chip that only listens to sensors runs no model.
+    boards.retain(|board| board.session.is_some());
     let report = Report {
         folder: cache.folder().display().to_string(),
         models: known
