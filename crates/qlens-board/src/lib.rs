@@ -16,6 +16,7 @@
 //! | [`sha256`] | SHA-256 whose compression function a board may replace by its own instructions |
 //! | `description` | `board.toml`, read on the host (feature `std`) |
 //! | [`fake`] | a host fake of each trait, with faults to inject |
+//! | `wire` | two ends of a serial line on the host (feature `std`) |
 //!
 //! A console is any `embedded_io::Read + Write`; it needs no trait of ours.
 
@@ -36,6 +37,8 @@ pub mod settings;
 pub mod sha256;
 pub mod store;
 pub mod traits;
+#[cfg(feature = "std")]
+pub mod wire;
 
 pub use event::{Direction, SensorEvent, SensorKind, Utterance};
 pub use load::{LoadError, load_model};

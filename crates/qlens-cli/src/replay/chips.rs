@@ -1,17 +1,17 @@
 //! The sensor hub and its link, beside the application, in a time that passes as they ask for it.
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::rc::Rc;
 
-use embedded_io::{ErrorType, Read, ReadReady, Write, WriteReady};
+use embedded_io::{ErrorType, Write};
 use qlens_board::queue::EventSink;
+use qlens_board::wire::{WireEnd, wire};
 use qlens_board::{Clock, SensorKind, SensorSource};
 use qlens_hub::{Figures, Hub};
 use qlens_link::{Event, EventKind, HubSource};
 use qlens_recording::file::{File, Frames};
-use qlens_recording::{FRAME_BYTES, Record, Sample, wire};
+use qlens_recording::{FRAME_BYTES, Record, Sample, wire as frames};
 use serde::Serialize;
 
 use super::screen::Screen;
@@ -76,57 +76,10 @@ pub struct Told {
     pub is_over: bool,
 }
 
-/// One direction of the link.
-type Bytes = Rc<RefCell<VecDeque<u8>>>;
-
-/// One end of the link between the chips.
-pub struct End {
-    comes: Bytes,
-    goes: Bytes,
-}
-
-impl ErrorType for End {
-    type Error = Infallible;
-}
-
-impl Read for End {
-    fn read(&mut self, into: &mut [u8]) -> Result<usize, Infallible> {
-        let mut comes = self.comes.borrow_mut();
-        let many = into.len().min(comes.len());
-        for (place, byte) in into.iter_mut().zip(comes.drain(..many)) {
-            *place = byte;
-        }
-        Ok(many)
-    }
-}
-
-impl ReadReady for End {
-    fn read_ready(&mut self) -> Result<bool, Infallible> {
-        Ok(!self.comes.borrow().is_empty())
-    }
-}
-
-impl Write for End {
-    fn write(&mut self, bytes: &[u8]) -> Result<usize, Infallible> {
-        self.goes.borrow_mut().extend(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> Result<(), Infallible> {
-        Ok(())
-    }
-}
-
-impl WriteReady for End {
-    fn write_ready(&mut self) -> Result<bool, Infallible> {
-        Ok(true)
-    }
-}
-
 /// The hub, and the application processor's end of the link.
 pub struct Chips<'r> {
-    hub: Hub<End>,
-    source: HubSource<End>,
+    hub: Hub<WireEnd>,
+    source: HubSource<WireEnd>,
     frames: Frames<'r>,
     /// The time of what was played last.
     at_us: u64,
@@ -138,15 +91,7 @@ pub struct Chips<'r> {
 
 impl<'r> Chips<'r> {
     pub fn new(recording: &'r File, told: Rc<RefCell<Told>>, time: Time) -> Self {
-        let [there, back] = [Bytes::default(), Bytes::default()];
-        let hub = End {
-            comes: Rc::clone(&back),
-            goes: Rc::clone(&there),
-        };
-        let processor = End {
-            comes: there,
-            goes: back,
-        };
+        let [hub, processor] = wire();
         Self {
             hub: Hub::new(hub, 1),
             source: HubSource::new(processor, 2),
@@ -188,7 +133,7 @@ impl<'r> Chips<'r> {
                     wait: true,
                 };
                 // Short enough for any frame.
-                wire::encode(&Record::new(self.at_us, mark), &mut last).unwrap_or_default()
+                frames::encode(&Record::new(self.at_us, mark), &mut last).unwrap_or_default()
             };
             let told = &self.told;
             for &byte in bytes {

@@ -1,68 +1,17 @@
 //! Two chips on two wires, in a time that the test moves.
 
-use std::cell::RefCell;
-use std::collections::VecDeque;
-use std::convert::Infallible;
-use std::rc::Rc;
-
-use embedded_io::{ErrorType, Read, ReadReady, Write, WriteReady};
+use embedded_io::Write;
+use qlens_board::wire::{WireEnd, wire};
 use qlens_board::{EventQueue, SensorEvent, SensorKind, SensorSource};
 use qlens_hub::{Figures, Hub};
 use qlens_link::HubSource;
-use qlens_recording::{FRAME_BYTES, Record, Sample, VERSION, wire};
+use qlens_recording::{FRAME_BYTES, Record, Sample, VERSION, wire as frames};
 use qlens_sense::samples::TouchSample;
-
-type Bytes = Rc<RefCell<VecDeque<u8>>>;
-
-/// One end of a pair of wires.
-#[derive(Clone, Debug, Default)]
-pub struct End {
-    pub comes: Bytes,
-    pub goes: Bytes,
-}
-
-impl ErrorType for End {
-    type Error = Infallible;
-}
-
-impl Read for End {
-    fn read(&mut self, into: &mut [u8]) -> Result<usize, Infallible> {
-        let mut comes = self.comes.borrow_mut();
-        let many = into.len().min(comes.len());
-        for (place, byte) in into.iter_mut().zip(comes.drain(..many)) {
-            *place = byte;
-        }
-        Ok(many)
-    }
-}
-
-impl ReadReady for End {
-    fn read_ready(&mut self) -> Result<bool, Infallible> {
-        Ok(!self.comes.borrow().is_empty())
-    }
-}
-
-impl Write for End {
-    fn write(&mut self, bytes: &[u8]) -> Result<usize, Infallible> {
-        self.goes.borrow_mut().extend(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> Result<(), Infallible> {
-        Ok(())
-    }
-}
-
-impl WriteReady for End {
-    fn write_ready(&mut self) -> Result<bool, Infallible> {
-        Ok(true)
-    }
-}
 
 /// A pair of glasses, with the time in microseconds.
 pub struct Glasses {
-    pub hub: Option<Hub<End>>,
-    pub source: HubSource<End>,
+    pub hub: Option<Hub<WireEnd>>,
+    pub source: HubSource<WireEnd>,
     pub queue: EventQueue<16>,
     pub came: Vec<SensorKind>,
     pub now_us: u64,
@@ -70,30 +19,22 @@ pub struct Glasses {
     pub awake: u64,
     /// Whether the application takes events.
     pub takes: bool,
-    ends: [End; 2],
+    ends: [WireEnd; 2],
     boots: u64,
 }
 
 impl Glasses {
     pub fn new() -> Self {
-        let [there, back] = [Bytes::default(), Bytes::default()];
-        let hub = End {
-            comes: back.clone(),
-            goes: there.clone(),
-        };
-        let processor = End {
-            comes: there,
-            goes: back,
-        };
+        let ends = wire();
         let mut glasses = Self {
             hub: None,
-            source: HubSource::new(processor.clone(), 2),
+            source: HubSource::new(ends[1].clone(), 2),
             queue: EventQueue::new(),
             came: Vec::new(),
             now_us: 0,
             awake: 0,
             takes: true,
-            ends: [hub, processor],
+            ends,
             boots: 10,
         };
         glasses.start_hub();
@@ -107,7 +48,7 @@ impl Glasses {
     }
 
     /// What is on the wires.
-    pub fn wires(&self) -> &[End; 2] {
+    pub fn wires(&self) -> &[WireEnd; 2] {
         &self.ends
     }
 
@@ -118,12 +59,12 @@ impl Glasses {
             if let Some(hub) = &mut self.hub {
                 while hub.poll(self.now_us, &mut Figures::default).unwrap() {}
                 if hub.wake_line() {
-                    self.ends[0].goes.borrow_mut().push_back(0);
+                    let Ok(_) = self.ends[0].write(&[0]);
                 }
             }
             // An interrupt, or the alarm: otherwise it sleeps.
             let due = self.source.due_us().is_some_and(|due| due <= self.now_us);
-            if !due && self.ends[1].comes.borrow().is_empty() {
+            if !due && self.ends[1].waiting() == 0 {
                 continue;
             }
             self.awake += 1;
@@ -144,7 +85,7 @@ impl Glasses {
     /// Gives the hub a sample; `false` if it does not take one now.
     pub fn sample(&mut self, at_us: u64, sample: Sample<'_>) -> bool {
         let mut frame = [0; FRAME_BYTES];
-        let frame = wire::encode(&Record::new(at_us, sample), &mut frame).unwrap();
+        let frame = frames::encode(&Record::new(at_us, sample), &mut frame).unwrap();
         let hub = self.hub.as_mut().expect("it runs");
         if !hub.takes() {
             return false;

@@ -1,5 +1,6 @@
 //! What comes of samples, of a hub that dies, of an application that does not listen.
 
+use embedded_io::Write;
 use qlens_board::SensorKind;
 use qlens_link::{HubConfig, State};
 use qlens_recording::{Pcm, Sample};
@@ -216,18 +217,21 @@ fn a_babbling_hub_exhausts_nothing() {
     let mut glasses = Glasses::new();
     glasses.pass(100);
     glasses.hub = None;
-    let wire = glasses.wires()[0].goes.clone();
+    let mut wire = glasses.wires()[0].clone();
     let mut dice = 7_u32;
     for _ in 0..2_000 {
-        wire.borrow_mut().extend((0..4_000).map(|_| {
-            dice = dice.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            (dice >> 24) as u8
-        }));
+        let noise: Vec<u8> = (0..4_000)
+            .map(|_| {
+                dice = dice.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                (dice >> 24) as u8
+            })
+            .collect();
+        let Ok(_) = wire.write(&noise);
         glasses.pass(1);
         // It takes at most eight times 256 bytes a poll.
-        let rest = wire.borrow().len();
+        let rest = wire.under_way();
         assert!(rest >= 4_000 - 8 * 256);
-        wire.borrow_mut().clear();
+        wire.lose();
     }
     assert!(glasses.came.iter().all(|kind| *kind == SensorKind::Lost));
     glasses.start_hub();
