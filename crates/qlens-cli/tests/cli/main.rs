@@ -17,6 +17,7 @@ mod perplexity;
 mod plan;
 mod pull;
 mod quantize;
+mod replay;
 #[path = "../../../qlens-models/tests/server/mod.rs"]
 mod server;
 mod shapes;
