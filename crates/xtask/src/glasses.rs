@@ -11,7 +11,7 @@ use qlens_recording::{FRAME_BYTES, Record, Sample, render, scene::Scene, wire};
 
 use crate::ask;
 use crate::boards::{self, Board};
-use crate::emulator::{Console, Emulator, Hub, Machine, Report};
+use crate::emulator::{Console, Emulator, Figures, Hub, Machine, Report};
 use crate::setup::{self, Need};
 use crate::{image, interrupt, workspace};
 
@@ -26,6 +26,9 @@ const MOMENT_US: u64 = 20_000;
 
 /// The mark that is put behind a recording that does not end with one, so that its end is waited for.
 const END: u32 = u32::MAX;
+
+/// Longest wait for a line of the hub's log.
+const LOG: Duration = Duration::from_secs(10);
 
 /// A recording, and what its marks are called.
 pub struct Recording {
@@ -163,6 +166,7 @@ impl Glasses {
         let mut moment = Vec::new();
         let mut from_us = 0;
         let mut waits = false;
+        let mut last = END;
         for frame in recording.file.frames() {
             if frame.at_us >= from_us + MOMENT_US || frame.at_us < from_us {
                 self.hub.play(&moment)?;
@@ -175,6 +179,7 @@ impl Glasses {
             moment.extend_from_slice(frame.bytes);
             waits = frame.wait.is_some();
             let Some(number) = frame.wait else { continue };
+            last = number;
             self.hub.play(&moment)?;
             moment.clear();
             let waited = Instant::now();
@@ -183,7 +188,7 @@ impl Glasses {
             // The wearer waits, too.
             start += waited.elapsed();
             if recording.last == Some(number) {
-                return Ok(());
+                return self.wait_for_log(number);
             }
         }
         if !waits {
@@ -195,7 +200,22 @@ impl Glasses {
             let end = wire::encode(&Record::new(from_us, mark), &mut frame);
             moment.extend_from_slice(end.unwrap_or_default());
             self.hub.play(&moment)?;
+            last = END;
             self.wait_for_mark(END, "the end", heard)?;
+        }
+        self.wait_for_log(last)
+    }
+
+    /// The hub's log comes another way than its events, and may come later.
+    fn wait_for_log(&self, mark: u32) -> Result<()> {
+        let start = Instant::now();
+        let is_there = |figures: &Figures| figures.mark == u64::from(mark);
+        while !self.hub.figures().iter().any(is_there) {
+            interrupt::check()?;
+            if start.elapsed() > LOG {
+                bail!("the hub's log does not come to mark {mark}");
+            }
+            sleep(interrupt::POLL);
         }
         Ok(())
     }

@@ -25,7 +25,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 
 pub use bad_link::BadLink;
 pub use console::Console;
-pub use hub::Hub;
+pub use hub::{Figures, Hub};
 pub use machine::{Display, Drive, Machine};
 pub use pixels::Pixels;
 pub use report::Report;
