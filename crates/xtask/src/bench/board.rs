@@ -7,6 +7,7 @@
 //! request `bench`).
 
 use std::cell::RefCell;
+use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -14,7 +15,7 @@ use anyhow::{Context as _, Result, ensure};
 
 use super::figure::Figure;
 use crate::ask;
-use crate::emulator::{Console, Emulator, Machine, Report};
+use crate::emulator::{Console, Emulator, Hub, Machine, Report};
 use crate::interrupt;
 
 /// Two lengths of an answer, and two of a prompt in whole batches: their difference is the cost of the tokens
@@ -162,10 +163,14 @@ pub fn ready(machine: &Machine<'_>) -> Result<Vec<Figure>> {
 /// Virtual time passes there although nothing is executed, so the processor's own count of instructions is
 /// taken: the application reports it when it has rested for a while, its looks at battery and thermometer
 /// included.
-pub fn idle(machine: &Machine<'_>) -> Result<Figure> {
+///
+/// With the image of a sensor hub that is joined, whose heartbeat is answered all the while.
+pub fn idle(machine: &Machine<'_>, hub: Option<&Path>) -> Result<Figure> {
     let model = machine.drive.model_name();
     eprintln!("{model}: counting the instructions of a rest, for half a minute");
     let mut emulator = Emulator::start(machine, Console::kept())?;
+    let hub = hub.map(|image| Hub::start(image, &emulator.link(), false, Console::kept()));
+    let hub = hub.transpose()?;
     ask::wait_until_ready(&mut emulator, &mut |_, _| {})?;
     let (instructions, us) =
         emulator.wait_for("the board to rest", REST, |report| match *report {
@@ -175,12 +180,12 @@ pub fn idle(machine: &Machine<'_>) -> Result<Figure> {
     emulator.quit()?;
     ensure!(us > 0, "the board rested for no time at all");
     let a_second = instructions as f64 * 1e6 / us as f64;
-    Ok(Figure::measured(
-        model,
-        "at the prompt",
-        a_second,
-        "instructions/s",
-    ))
+    let with = if hub.is_some() {
+        "at the prompt, with a sensor hub"
+    } else {
+        "at the prompt"
+    };
+    Ok(Figure::measured(model, with, a_second, "instructions/s"))
 }
 
 /// Microseconds of a boot.

@@ -30,7 +30,7 @@ use crate::boards::{self, Board};
 use crate::emulator::{Drive, Machine};
 use crate::model::{self, Model};
 use crate::setup::{self, Need};
-use crate::{image, kernels, sections};
+use crate::{glasses, image, kernels, sections};
 use board::Wanted;
 use figure::{Figure, Report};
 
@@ -145,7 +145,13 @@ pub fn run(args: &Args) -> Result<()> {
                 report.figures.extend(board::ready(&machine)?);
             }
             if wants(Group::Idle) {
-                report.figures.push(board::idle(&machine)?);
+                report.figures.push(board::idle(&machine, None)?);
+                let hub = glasses::hub_image()?;
+                let joined = Machine {
+                    hub: true,
+                    ..machine
+                };
+                report.figures.push(board::idle(&joined, Some(&hub))?);
             }
         }
         report.figures.extend(here);
