@@ -51,6 +51,9 @@ pub fn lints(_: bool) -> Result<Counts> {
     setup::make_sure_of(&[Need::Component("clippy"), Need::Target(setup::BARE)])?;
     let mut counts =
         check(workspace::cargo("clippy").args(["--all-targets", "--quiet", "--", "-Dwarnings"]))?;
+    // By itself, as it is built: see there.
+    let alone = ["--package", "qlens-log", "--quiet", "--", "-Dwarnings"];
+    counts.add(check(workspace::cargo("clippy").args(alone))?);
     for board in boards::names()? {
         let triple = boards::find(&board)?.triple;
         setup::make_sure_of(&[Need::Target(&triple)])?;
