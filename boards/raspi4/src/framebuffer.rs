@@ -10,7 +10,7 @@ use embedded_graphics::draw_target::DrawTarget;
 use embedded_graphics::geometry::{Dimensions, OriginDimensions, Size};
 use embedded_graphics::pixelcolor::{Gray8, GrayColor};
 use embedded_graphics::primitives::Rectangle;
-use qlens_board::{Display, Span, Usage};
+use qlens_board::{Display, Span, Usage, dimmed};
 use qlens_firmware::cache;
 use qlens_firmware::glasses::PICTURE;
 
@@ -67,14 +67,16 @@ pub struct Framebuffer {
     /// Rows that were drawn to since the last flush.
     drawn: core::ops::Range<usize>,
     on: bool,
-}
-
-/// The one green in a given intensity: the second byte, whichever order red and blue have.
-const fn green(intensity: u8) -> u32 {
-    (intensity as u32) << 8
+    /// What 255 is written as: HDMI has no light of its own to dim.
+    brightness: u8,
 }
 
 impl Framebuffer {
+    /// The one green in a given intensity: the second byte, whichever order red and blue have.
+    const fn green(&self, intensity: u8) -> u32 {
+        (dimmed(intensity, self.brightness) as u32) << 8
+    }
+
     /// Asks for the picture and blackens it. To be called once.
     ///
     /// # Errors
@@ -119,6 +121,7 @@ impl Framebuffer {
             stride,
             drawn: 0..HEIGHT,
             on: true,
+            brightness: 255,
         };
         display.blacken();
         Ok(display)
@@ -169,7 +172,7 @@ impl DrawTarget for Framebuffer {
                 && x < WIDTH
                 && y < HEIGHT
             {
-                self.pixels[y * self.stride + x] = green(color.luma());
+                self.pixels[y * self.stride + x] = self.green(color.luma());
                 self.touch(y..y + 1);
             }
         }
@@ -184,13 +187,14 @@ impl DrawTarget for Framebuffer {
         let left = area.top_left.x as usize;
         let top = area.top_left.y as usize;
         let (width, height) = (area.size.width as usize, area.size.height as usize);
+        let green = self.green(color.luma());
         for row in self
             .pixels
             .chunks_exact_mut(self.stride)
             .skip(top)
             .take(height)
         {
-            row[left..left + width].fill(green(color.luma()));
+            row[left..left + width].fill(green);
         }
         self.touch(top..top + height);
         Ok(())
@@ -208,6 +212,11 @@ impl Display for Framebuffer {
             self.blacken();
         }
         self.on = on;
+        Ok(())
+    }
+
+    fn set_brightness(&mut self, level: u8) -> Result<(), Self::Error> {
+        self.brightness = level;
         Ok(())
     }
 }

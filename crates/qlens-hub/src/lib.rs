@@ -16,7 +16,7 @@
 //!
 //! | what comes | outcome |
 //! |---|---|
-//! | the other chip does not keep up | no further sample is taken until the longest message has room ([`Hub::take`]): nothing is lost, the recording waits |
+//! | the other chip does not keep up | no further sample is taken until the longest message has room ([`Hub::takes`]): nothing is lost, the recording waits |
 //! | a recording that ends in the middle of a frame | what was whole is used; the next recording's first frame is damaged, and counted |
 //! | a recording of another version | not looked at, until one of this version begins |
 //! | words without a voice | dropped after a second, and counted |

@@ -164,11 +164,11 @@ impl Glasses {
         let mut start = Instant::now();
         // Samples are played a moment at a time: each call to the hub costs more than a sample.
         let mut moment = Vec::new();
-        let mut from_us = 0;
+        let mut from_us = 0_u64;
         let mut waits = false;
         let mut last = END;
         for frame in recording.file.frames() {
-            if frame.at_us >= from_us + MOMENT_US || frame.at_us < from_us {
+            if frame.at_us >= from_us.saturating_add(MOMENT_US) || frame.at_us < from_us {
                 self.hub.play(&moment)?;
                 moment.clear();
                 from_us = frame.at_us;
